@@ -15,7 +15,8 @@ export type Signal =
       readonly user: UserId;
       readonly status: PresenceStatus;
       readonly seen: Millis;
-      readonly node: string;
+      /** Who hears of it: the user's direct and group conversations. */
+      readonly convs: readonly ConvId[];
     }
   | {
       readonly is: 'mark';

@@ -1,14 +1,14 @@
 // Every frame a client may send, as TypeBox schemas: the one source of shape for the decoder,
 // the types, the SDK and the documentation. Unknown fields are refused; numbers are never clamped.
 import Type, { type Static, type TObject, type TProperties } from 'typebox';
-import { ID_PATTERN, KEY_PATTERN } from './ids.ts';
+import { type ConvId, ID_PATTERN, type Key, KEY_PATTERN } from './ids.ts';
 import * as limits from './limits.ts';
 
 const closed = { additionalProperties: false } as const;
 const largest = Number.MAX_SAFE_INTEGER;
 
-const id = Type.String({ pattern: KEY_PATTERN });
-const conv = Type.String({ pattern: ID_PATTERN });
+const id = Type.Unsafe<Key>(Type.String({ pattern: KEY_PATTERN }));
+const conv = Type.Unsafe<ConvId>(Type.String({ pattern: ID_PATTERN }));
 const seq = Type.Integer({ minimum: 1, maximum: largest });
 const cursor = Type.Integer({ minimum: 0, maximum: largest });
 const token = Type.String({ minLength: 1 });

@@ -1,0 +1,177 @@
+// The generator as the bars see it: one or more processes behind one set of clients. Client i lives in process
+// i mod processes; a source goes where its client is.
+
+import { setPriority } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Histogram } from '../load/histogram.ts';
+import type { Answer, ClientSpec, Counts, Latencies, Order, Source } from '../load/orders.ts';
+import { Child } from './child.ts';
+
+const PROGRAM = fileURLToPath(new URL('../load/main.ts', import.meta.url));
+const HOST = '127.0.0.1';
+const CLIENTS_PER_ADDRESS = 5_000;
+/** How many connections may be on their way at once. */
+const PARALLEL = 128;
+const SETTLE_MS = 10_000;
+const LONGEST_LOOP_MS = 120_000;
+
+export interface LoadOptions {
+  readonly processes: number;
+  readonly cores: string | null;
+  /** Lower priority than the rest of the bench, so that a busy reader does not delay a measured one. */
+  readonly background?: boolean;
+}
+
+export interface Totals extends Counts {
+  readonly trouble: Readonly<Record<string, number>>;
+}
+
+export interface LatencyView {
+  readonly ack: Histogram;
+  readonly delivery: Histogram;
+  readonly page: Histogram;
+}
+
+export type LoopSpec =
+  | {
+      readonly kind: 'open';
+      readonly rate: number;
+      readonly burst?: number;
+      readonly textBytes: number;
+      readonly sources: readonly Source[];
+    }
+  | {
+      readonly kind: 'closed';
+      readonly window: number;
+      readonly textBytes: number;
+      readonly sources: readonly Source[];
+    }
+  | {
+      readonly kind: 'history';
+      readonly rate: number;
+      readonly head: number;
+      readonly limit: number;
+      readonly sources: readonly Source[];
+    };
+
+export class Load {
+  readonly #processes: readonly Child[];
+  #clients = 0;
+
+  constructor({ processes, cores, background }: LoadOptions) {
+    this.#processes = Array.from({ length: processes }, () => new Child({ args: [PROGRAM], cores, channel: true }));
+    if (background) for (const { pid } of this.#processes) setPriority(pid, 10);
+  }
+
+  /** Opens one connection a token; resolves when all are ready. */
+  async connect(port: number, tokens: readonly string[]): Promise<void> {
+    const first = this.#clients;
+    this.#clients += tokens.length;
+    const clients = tokens.map((token, index): ClientSpec => ({ token, from: addressOf(first + index) }));
+    await this.#askEach((process) => ({
+      do: 'connect',
+      host: HOST,
+      port,
+      clients: clients.filter((_, index) => (first + index) % this.#processes.length === process),
+      parallel: Math.ceil(PARALLEL / this.#processes.length),
+    }));
+  }
+
+  async begin(spec: LoopSpec): Promise<void> {
+    const { sources } = spec;
+    await this.#askEach((process) => {
+      const own = sources
+        .filter(({ client }) => client % this.#processes.length === process)
+        .map(({ client, conv }) => ({ client: Math.floor(client / this.#processes.length), conv }));
+      return own.length === 0 ? { do: 'counts' } : loopOrder(spec, own, own.length / sources.length);
+    });
+  }
+
+  async counts(): Promise<Totals> {
+    return totalsOf(await this.#askEach(() => ({ do: 'counts' })));
+  }
+
+  /** Times since the last call. */
+  async takeLatencies(): Promise<LatencyView> {
+    const view = { ack: new Histogram(), delivery: new Histogram(), page: new Histogram() };
+    for (const answer of await this.#askEach(() => ({ do: 'latencies' }))) {
+      if (answer.is === 'latencies') mergeInto(view, answer.latencies);
+    }
+    return view;
+  }
+
+  /** Stops sending, waits until nothing comes any more, and counts what never came. */
+  async settle(): Promise<Totals> {
+    await this.#askEach(() => ({ do: 'stop' }));
+    const end = performance.now() + SETTLE_MS;
+    let before = await this.counts();
+    while (performance.now() < end) {
+      await delay(150);
+      const now = await this.counts();
+      const answered = now.acked + now.refused + now.pages >= now.sent;
+      if (answered && now.delivered === before.delivered) break;
+      before = now;
+    }
+    return this.#reckon();
+  }
+
+  async #reckon(): Promise<Totals> {
+    const heads: Record<string, number> = {};
+    for (const answer of await this.#askEach(() => ({ do: 'heads' }))) {
+      if (answer.is !== 'heads') continue;
+      for (const [conv, seq] of Object.entries(answer.heads)) heads[conv] = Math.max(seq, heads[conv] ?? 0);
+    }
+    return totalsOf(await this.#askEach(() => ({ do: 'reckon', heads })));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#processes.map((process) => process.stop()));
+  }
+
+  async #askEach(order: (process: number) => Order): Promise<Answer[]> {
+    const answers = (await Promise.all(this.#processes.map((child, process) => child.ask(order(process))))) as Answer[];
+    for (const answer of answers) if (answer.is === 'failed') throw new Error(`load generator: ${answer.why}`);
+    return answers;
+  }
+}
+
+function addressOf(client: number): string {
+  return `127.0.0.${2 + Math.floor(client / CLIENTS_PER_ADDRESS)}`;
+}
+
+/** A process' part of a loop: its sources, and their share of the rate. */
+function loopOrder(spec: LoopSpec, sources: readonly Source[], share: number): Order {
+  const maxMs = LONGEST_LOOP_MS;
+  switch (spec.kind) {
+    case 'open': {
+      const { rate, burst = 1, textBytes } = spec;
+      return { do: 'open-loop', rate: rate * share, burst, textBytes, sources, maxMs };
+    }
+    case 'closed':
+      return { do: 'closed-loop', window: spec.window, textBytes: spec.textBytes, sources, maxMs };
+    case 'history':
+      return { do: 'history-loop', rate: spec.rate * share, head: spec.head, limit: spec.limit, sources, maxMs };
+  }
+}
+
+function mergeInto(view: LatencyView, { ack, delivery, page }: Latencies): void {
+  view.ack.merge(ack);
+  view.delivery.merge(delivery);
+  view.page.merge(page);
+}
+
+function totalsOf(answers: readonly Answer[]): Totals {
+  const totals: Record<string, number> = {};
+  const trouble: Record<string, number> = {};
+  for (const answer of answers) {
+    if (answer.is !== 'counts') continue;
+    addTo(totals, Object.entries(answer.counts));
+    addTo(trouble, Object.entries(answer.trouble));
+  }
+  return { ...(totals as unknown as Counts), trouble };
+}
+
+function addTo(totals: Record<string, number>, entries: readonly (readonly [string, number])[]): void {
+  for (const [name, value] of entries) totals[name] = (totals[name] ?? 0) + value;
+}

@@ -1,0 +1,76 @@
+// One cell of a measurement: a load held for a while, CPU of the subject and the generator's counts taken at both ends of
+// a steady window. What the counts say about losses is kept with the figures.
+import { setTimeout as delay } from 'node:timers/promises';
+import { cpuBetween, markCpu } from './cpu.ts';
+import type { LatencyView, LoopSpec, Totals } from './load.ts';
+import type { Stage } from './stage.ts';
+
+export interface Cell {
+  readonly seconds: number;
+  /** Of the subject, all its threads. */
+  readonly cpuUs: number;
+  readonly delivered: number;
+  readonly acked: number;
+  readonly pages: number;
+  readonly latencies: LatencyView;
+  /** Shares of a core. */
+  readonly subjectCpu: number;
+  readonly loadCpu: number;
+}
+
+export interface Timing {
+  readonly warmMs: number;
+  readonly windowMs: number;
+}
+
+export async function measure(stage: Stage, loop: LoopSpec, { warmMs, windowMs }: Timing): Promise<Cell> {
+  const { load, child } = stage;
+  await load.begin(loop);
+  await delay(warmMs);
+  await load.takeLatencies();
+  const before = await look(stage);
+  await delay(windowMs);
+  const after = await look(stage);
+  const latencies = await load.takeLatencies();
+  await load.settle();
+  const seconds = (after.atMs - before.atMs) / 1_000;
+  const cpuUs = cpuBetween(before.cpu, after.cpu);
+  if (after.counts.dropped > 0) throw new Error(`${stage.name} dropped connections:\n${child.errors}`);
+  return {
+    seconds,
+    cpuUs,
+    delivered: after.counts.delivered - before.counts.delivered,
+    acked: after.counts.acked - before.counts.acked,
+    pages: after.counts.pages - before.counts.pages,
+    latencies,
+    subjectCpu: cpuUs / seconds / 1e6,
+    loadCpu: (after.counts.cpuUs - before.counts.cpuUs) / seconds / 1e6,
+  };
+}
+
+async function look(stage: Stage) {
+  const counts = await stage.load.counts();
+  return { counts, cpu: markCpu(stage.child.pid), atMs: performance.now() };
+}
+
+/** What the generators counted over a whole bar; everything but `delivered` has to be 0. */
+export interface Audit {
+  delivered: number;
+  lost: number;
+  repeated: number;
+  reordered: number;
+  refused: number;
+  dropped: number;
+}
+
+export function newAudit(): Audit {
+  return { delivered: 0, lost: 0, repeated: 0, reordered: 0, refused: 0, dropped: 0 };
+}
+
+export function addToAudit(audit: Audit, totals: Totals): void {
+  for (const name of Object.keys(audit) as (keyof Audit)[]) audit[name] += totals[name];
+}
+
+export function isClean({ lost, repeated, reordered, refused, dropped }: Audit): boolean {
+  return lost + repeated + reordered + refused + dropped === 0;
+}

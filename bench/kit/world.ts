@@ -1,0 +1,203 @@
+// Stages a scene as a data folder of the embedded mode, through the same ports the server writes by: people with open
+// sessions, conversations, members, messages. A folder is made once, kept in the temporary folder and copied for a run;
+// a change of the adapters or of the scene makes a new one. No password works: tokens are signed with a known secret.
+import { createHash, createHmac } from 'node:crypto';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openSqliteLog } from '../../src/adapters/sqlite/log.ts';
+import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts';
+import { openSqliteStore } from '../../src/adapters/sqlite/store.ts';
+import { sqliteUsers } from '../../src/adapters/sqlite/users.ts';
+import { Persister } from '../../src/persist/index.ts';
+import type { Append, Log } from '../../src/ports/log.ts';
+import { bodyText } from '../../src/protocol/changes.ts';
+import type { ConvId, Key, SessionId, UserId } from '../../src/protocol/ids.ts';
+import type { Scene, SceneConv } from './scene.ts';
+
+export const SECRET = 'bench-secret-bench-secret-bench-secret-bench-secret';
+
+const SOURCES = ['adapters/sqlite', 'persist', 'protocol'];
+const KEPT_PREFIX = 'chatterbox-bench-world-';
+const USERS_AT_ONCE = 500;
+const MEMBERS_PER_ITEM = 100;
+const CHANGES_AT_ONCE = 2_000;
+const TOKEN_SECONDS = 86_400;
+
+export function userId(user: number): UserId {
+  return hashed(`user ${user}`, 12) as UserId;
+}
+
+function sessionId(user: number): SessionId {
+  return hashed(`session ${user}`, 12) as SessionId;
+}
+
+export function convId(conv: number): ConvId {
+  return hashed(`conv ${conv}`, 16) as ConvId;
+}
+
+function hashed(name: string, bytes: number): string {
+  return createHash('sha256').update(name).digest().subarray(0, bytes).toString('base64url');
+}
+
+export function accessToken(user: number): string {
+  const now = Math.floor(Date.now() / 1_000);
+  const claims = { sub: userId(user), sid: sessionId(user), aud: 'chatterbox', iat: now, exp: now + TOKEN_SECONDS };
+  const text = `${base64({ alg: 'HS256', typ: 'JWT' })}.${base64(claims)}`;
+  return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`;
+}
+
+function base64(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+export interface WorldFolder {
+  readonly path: string;
+  /** Removes it, unless it is the kept one. */
+  discard(): Promise<void>;
+}
+
+/** @param inPlace hands out the kept folder itself, for a server that is only read from */
+export async function prepareWorld(scene: Scene, inPlace: boolean, say: (text: string) => void): Promise<WorldFolder> {
+  const kept = join(tmpdir(), `${KEPT_PREFIX}${await fingerprint(scene)}`);
+  if (!(await exists(kept))) await mint(scene, kept, say);
+  if (inPlace) return { path: kept, discard: async () => undefined };
+  const path = await mkdtemp(join(tmpdir(), 'chatterbox-bench-'));
+  await cp(kept, path, { recursive: true });
+  return { path, discard: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Removes all kept folders. */
+export async function forgetWorlds(): Promise<void> {
+  const names = await readdir(tmpdir());
+  const kept = names.filter((name) => name.startsWith(KEPT_PREFIX));
+  await Promise.all(kept.map((name) => rm(join(tmpdir(), name), { recursive: true, force: true })));
+}
+
+async function exists(folder: string): Promise<boolean> {
+  return readdir(folder).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function fingerprint(scene: Scene): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(scene));
+  hash.update(await readFile(fileURLToPath(import.meta.url)));
+  for (const source of SOURCES) {
+    const folder = fileURLToPath(new URL(`../../src/${source}/`, import.meta.url));
+    for (const name of (await readdir(folder)).sort()) hash.update(await readFile(join(folder, name)));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Only a finished folder gets the kept name. */
+async function mint(scene: Scene, kept: string, say: (text: string) => void): Promise<void> {
+  const making = await mkdtemp(join(tmpdir(), 'chatterbox-bench-'));
+  await mkdir(making, { recursive: true });
+  const storeFile = join(making, 'store.db');
+  const store = await openSqliteStore({ file: storeFile });
+  const log = await openSqliteLog({ file: join(making, 'log.db'), storeFile, budgetBytes: 2 ** 34 });
+  await mintUsers(scene, store.thread.call, say);
+  const { promise: stored, resolve } = Promise.withResolvers<void>();
+  let expected = Number.POSITIVE_INFINITY;
+  const persister = new Persister({
+    log,
+    store: store.messages,
+    batch: CHANGES_AT_ONCE,
+    trimEvery: CHANGES_AT_ONCE * 10,
+    onStored: ([offset = 0]) => (offset >= expected ? resolve() : undefined),
+  });
+  const running = persister.run();
+  expected = await mintChanges(scene, log, say);
+  if ((persister.watermark[0] ?? 0) < expected) await stored;
+  await persister.stop();
+  await running;
+  await log.trim([expected]);
+  await log.close();
+  await store.close();
+  await rename(making, kept);
+}
+
+type Call = Parameters<typeof sqliteUsers>[0];
+
+async function mintUsers(scene: Scene, call: Call, say: (text: string) => void): Promise<void> {
+  const users = sqliteUsers(call);
+  const sessions = sqliteSessions(call);
+  for (let first = 0; first < scene.users; first += USERS_AT_ONCE) {
+    say(`${scene.name}: ${first} of ${scene.users} users`);
+    const batch = Array.from({ length: Math.min(USERS_AT_ONCE, scene.users - first) }, (_, index) => first + index);
+    await Promise.all(batch.flatMap((user) => [users.create(newUser(user)), sessions.open(...newSession(user))]));
+  }
+}
+
+function newUser(user: number) {
+  const name = `bench${user}`;
+  return {
+    id: userId(user),
+    name,
+    displayName: `Bench ${user}`,
+    email: `${name}@bench.invalid`,
+    password: 'no password',
+    createdAt: Date.now(),
+  };
+}
+
+function newSession(user: number) {
+  const session = { id: sessionId(user), user: userId(user), createdAt: Date.now() };
+  return [session, hashed(`refresh ${user}`, 32)] as const;
+}
+
+/** @returns the number of changes */
+async function mintChanges(scene: Scene, log: Log, say: (text: string) => void): Promise<number> {
+  const total = scene.convs.reduce((sum, conv) => sum + 1 + conv.members.length + (conv.messages ?? 0), 0);
+  let done = 0;
+  let waiting = 0;
+  let items: Append[] = [];
+  const flush = async () => {
+    const answers = await log.append(items);
+    if (answers.some((answer) => answer.is !== 'ok')) throw new Error('the log refused the scene');
+    done += waiting;
+    waiting = 0;
+    items = [];
+    say(`${scene.name}: ${done} of at most ${total} changes`);
+  };
+  for (const [index, conv] of scene.convs.entries()) {
+    for (const item of changesOf(convId(index), conv)) {
+      items.push(item);
+      waiting += item.drafts.length;
+      if (waiting >= CHANGES_AT_ONCE) await flush();
+    }
+  }
+  if (items.length > 0) await flush();
+  return done;
+}
+
+/** The creation, the members beyond the first hundred, the messages; numbers and guards follow from the order. */
+function* changesOf(conv: ConvId, { kind, members, messages = 0 }: SceneConv): Generator<Append> {
+  const from = userId(members[0] ?? 0);
+  const first = members
+    .slice(0, MEMBERS_PER_ITEM)
+    .map((user, index) => ({ user: userId(user), role: roleOf(kind, index) }));
+  const fields = kind === 'direct' ? { kind } : { kind, title: `Bench ${conv}` };
+  yield { conv, from, key: null, guard: 0, drafts: [{ type: 'conv', body: bodyText({ ...fields, members: first }) }] };
+  let guard = 1;
+  for (let start = MEMBERS_PER_ITEM; start < members.length; start += MEMBERS_PER_ITEM) {
+    const added = members.slice(start, start + MEMBERS_PER_ITEM);
+    const drafts = added.map((user) => ({
+      type: 'member' as const,
+      body: bodyText({ user: userId(user), what: 'add', role: 'member' }),
+    }));
+    yield { conv, from, key: null, guard, drafts };
+    guard += drafts.length;
+  }
+  for (let number = 0; number < messages; number++) {
+    const body = bodyText({ text: `message ${number} of many, about as long as people write` });
+    yield { conv, from, key: crypto.randomUUID() as string as Key, guard, drafts: [{ type: 'message', body }] };
+  }
+}
+
+function roleOf(kind: SceneConv['kind'], index: number): 'owner' | 'member' {
+  return index === 0 && kind !== 'direct' ? 'owner' : 'member';
+}

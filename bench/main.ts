@@ -1,0 +1,90 @@
+// npm run bench: runs the bars one after the other, prints one table, keeps it. Ends by itself and takes its children along.
+import { parseArgs } from 'node:util';
+import { p4 } from './bars/durable.ts';
+import { p1, p2 } from './bars/fan-out.ts';
+import { p7 } from './bars/flatness.ts';
+import { p12 } from './bars/history.ts';
+import { p5, p6 } from './bars/idle.ts';
+import { p13 } from './bars/start.ts';
+import type { Bar, Context } from './kit/bar.ts';
+import { killChildren } from './kit/child.ts';
+import { auditLine, describeEnvironment, type Environment, type Kept, keep, table } from './kit/report.ts';
+import type { SubjectName } from './kit/stage.ts';
+import { forgetWorlds } from './kit/world.ts';
+import { checkGenerator } from './load/self-check.ts';
+
+const BARS: readonly Bar[] = [p1, p2, p4, p5, p6, p7, p12, p13];
+const SUBJECTS: readonly string[] = ['server', 'F1', 'F2', 'F3'];
+
+const HELP = `npm run bench -- [BAR ...] [--quick] [--repeats N] [--subject server|F1|F2|F3] [--forget]
+
+${BARS.map(({ id, title, fullSeconds }) => `  ${id.padEnd(4)} ${title} (about ${fullSeconds} s)`).join('\n')}
+
+  --quick     all bars in under three minutes: smaller counts, fewer repeats, an indication only
+  --repeats   interleaved repeats (5; quick: 2)
+  --subject   measure a floor in the server's place, to try the bench itself; nothing is kept
+  --forget    remove the prepared data folders from the temporary folder, and end
+`;
+
+function usage(problem: string): never {
+  process.stderr.write(`${problem}\n\n${HELP}`);
+  process.exit(2);
+}
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      repeats: { type: 'string' },
+      subject: { type: 'string', default: 'server' },
+      forget: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const wanted = positionals.map((name) => name.toUpperCase());
+  const unknown = wanted.find((name) => !BARS.some(({ id }) => id === name));
+  if (unknown !== undefined) usage(`there is no bar ${unknown}`);
+  if (!SUBJECTS.includes(values.subject)) usage(`there is no subject ${values.subject}`);
+  const repeats = Number(values.repeats ?? (values.quick ? 2 : 5));
+  if (!Number.isInteger(repeats) || repeats < 1) usage('--repeats is a number from 1');
+  const bars = wanted.length === 0 ? BARS : BARS.filter(({ id }) => wanted.includes(id));
+  return { ...values, subject: values.subject as SubjectName, repeats, bars };
+}
+
+function say(text: string): void {
+  process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
+}
+
+async function runBar(bar: Bar, context: Omit<Context, 'say'>, environment: Environment): Promise<Kept> {
+  const began = performance.now();
+  say(`${bar.id}: ${bar.title}`);
+  const result = await bar.run({ ...context, say: (text) => say(`${bar.id}   ${text}`) });
+  say(`${bar.id}: ${Math.round((performance.now() - began) / 1_000)} s`);
+  const { quick, repeats } = context;
+  return { bar: bar.id, title: bar.title, quick, repeats, date: new Date().toISOString(), environment, ...result };
+}
+
+async function main(): Promise<void> {
+  const { bars, quick, repeats, subject, forget, help } = readArguments();
+  if (help) return void process.stdout.write(HELP);
+  if (forget) return forgetWorlds();
+  checkGenerator();
+  const environment = describeEnvironment();
+  say(Object.values(environment).join('; '));
+  const results: Kept[] = [];
+  for (const bar of bars) results.push(await runBar(bar, { quick, repeats, subject }, environment));
+  process.stdout.write(`\n${table(results)}\n\n${results.map(auditLine).join('\n')}\n`);
+  if (subject === 'server') keep(results);
+}
+
+function onInterrupt(): void {
+  killChildren();
+  process.exit(130);
+}
+
+process.on('SIGINT', onInterrupt);
+process.on('SIGTERM', onInterrupt);
+process.on('exit', killChildren);
+await main();
+process.exit(0);

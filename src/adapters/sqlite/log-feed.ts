@@ -1,0 +1,157 @@
+// What tails read from: the latest changes in memory, shared by all tails and bounded in bytes; older ones by pages
+// from the file. A tail is only a position, so a slow one costs nothing more than a fast one.
+import { type Change, PositionLost, type Tail } from '../../ports/log.ts';
+
+/** Bytes of the latest changes kept for tails, about 10,000 of them. */
+const RECENT_BYTES = 4_194_304;
+/** What a change costs in memory beside its wire text. */
+const CHANGE_OVERHEAD_BYTES = 200;
+const MAX_BATCH = 512;
+const NOWHERE = -1;
+
+/** Reads a page of durable changes right after an offset; null: below the trim point. */
+type ReadPage = (after: number) => Promise<readonly Change[] | null>;
+
+export class Feed {
+  readonly #readPage: ReadPage;
+  /** The changes up to `head`, without gaps. */
+  readonly #recent: Change[] = [];
+  #recentBytes = 0;
+  #head: number;
+  #trimmed: number;
+  #ended = false;
+  #failure: Error | undefined;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(head: number, trimmed: number, readPage: ReadPage) {
+    this.#head = head;
+    this.#trimmed = trimmed;
+    this.#readPage = readPage;
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  get trimmed(): number {
+    return this.#trimmed;
+  }
+
+  /** Durable changes, following on the head. */
+  push(changes: readonly Change[]): void {
+    for (const change of changes) {
+      this.#recent.push(change);
+      this.#recentBytes += costOf(change);
+    }
+    this.#head += changes.length;
+    let excess = 0;
+    while (this.#recentBytes > RECENT_BYTES) this.#recentBytes -= costOf(this.#recent[excess++] as Change);
+    if (excess > 0) this.#recent.splice(0, excess);
+    this.#wake();
+  }
+
+  forget(upTo: number): void {
+    this.#trimmed = upTo;
+    const kept = this.#head - upTo;
+    const dropped = this.#recent.splice(0, Math.max(0, this.#recent.length - kept));
+    for (const change of dropped) this.#recentBytes -= costOf(change);
+  }
+
+  /** Ends all tails; with a failure, they throw it. */
+  end(failure?: Error): void {
+    this.#ended = true;
+    this.#failure = failure;
+    this.#wake();
+  }
+
+  /** A position above the head is of another log: its tail is lost from the start, also once the head has passed it. */
+  tail(after: number): Tail {
+    return new FeedTail(this, after > this.#head ? NOWHERE : after);
+  }
+
+  /** The changes after an offset, at most a batch; null when there are none yet; undefined when the feed has ended. */
+  async take(after: number): Promise<readonly Change[] | null | undefined> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#ended) return undefined;
+    if (after < this.#trimmed) throw new PositionLost(`the log begins after ${this.#trimmed}`);
+    if (after === this.#head) return null;
+    const start = after - (this.#head - this.#recent.length);
+    if (start >= 0) return this.#recent.slice(start, start + MAX_BATCH);
+    const page = await this.#readPage(after);
+    if (page === null) throw new PositionLost(`the log was trimmed past ${after}`);
+    return page;
+  }
+
+  /** Calls once, when there may be something to take after an offset: at once when it came since the reader looked. */
+  onNews(after: number, call: () => void): void {
+    if (this.#ended || this.#head > after || this.#trimmed > after) call();
+    else this.#waiting.add(call);
+  }
+
+  offNews(call: () => void): void {
+    this.#waiting.delete(call);
+  }
+
+  #wake(): void {
+    const calls = [...this.#waiting];
+    this.#waiting.clear();
+    for (const call of calls) call();
+  }
+}
+
+class FeedTail implements Tail {
+  readonly #feed: Feed;
+  #after: number;
+  #ended = false;
+  #wake: (() => void) | undefined;
+  /** The last `next` asked: several at once are answered in turn. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(feed: Feed, after: number) {
+    this.#feed = feed;
+    this.#after = after;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<readonly Change[]>> {
+    const turn = this.#turn.then(() => this.#pull());
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async return(): Promise<IteratorResult<readonly Change[]>> {
+    this.#ended = true;
+    this.#wake?.();
+    return { done: true, value: undefined };
+  }
+
+  async #pull(): Promise<IteratorResult<readonly Change[]>> {
+    while (!this.#ended) {
+      const batch = await this.#feed.take(this.#after);
+      if (batch === undefined || this.#ended) break;
+      if (batch === null) {
+        await this.#news();
+      } else {
+        this.#after += batch.length;
+        return { done: false, value: batch };
+      }
+    }
+    return { done: true, value: undefined };
+  }
+
+  async #news(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    this.#feed.onNews(this.#after, resolve);
+    await promise;
+    this.#feed.offNews(resolve);
+    this.#wake = undefined;
+  }
+}
+
+function costOf(change: Change): number {
+  return change.wire.length + CHANGE_OVERHEAD_BYTES;
+}

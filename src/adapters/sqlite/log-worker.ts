@@ -1,0 +1,155 @@
+// The thread that owns log.db. Answers requests one at a time, in order; a commit request is one transaction.
+// After a failed commit memory and file are as before it, and the next one is tried afresh.
+import { parentPort, workerData } from 'node:worker_threads';
+import { StartError } from '../../errors.ts';
+import { parseChange } from '../../protocol/changes.ts';
+import { type ColdStore, openColdStore } from './log-cold.ts';
+import { type LogFile, openLogFile, refused } from './log-file.ts';
+import { Ledger } from './log-ledger.ts';
+import type { Answer, Commit, LogOptions, Opened, Request } from './log-messages.ts';
+
+/** Rows deleted in one commit, so that no append waits long behind a trim. */
+const TRIM_SLICE = 4_096;
+/** A page ends after this many changes, or once it has this many characters. */
+const PAGE_CHANGES = 512;
+const PAGE_CHARS = 1_048_576;
+
+class LogWorker {
+  readonly #file: LogFile;
+  readonly #cold: ColdStore;
+  readonly #ledger: Ledger;
+  readonly #epoch: string;
+  #trimmed: number;
+
+  constructor(file: LogFile, cold: ColdStore) {
+    this.#file = file;
+    this.#cold = cold;
+    matchToStore(file, cold);
+    const { epoch, trimmed } = file.meta();
+    this.#epoch = epoch;
+    this.#trimmed = trimmed;
+    this.#ledger = new Ledger(cold, trimmed);
+    this.#replay();
+    cold.release();
+  }
+
+  #replay(): void {
+    for (const { offset, wire } of this.#file.rowsAfter(this.#trimmed, -1)) {
+      if (offset !== this.#ledger.head + 1) throw new Error(`${offset} follows ${this.#ledger.head}`);
+      this.#ledger.replay(parseChange(wire), wire);
+    }
+    this.#ledger.settle();
+  }
+
+  opened(): Opened {
+    const { head, untrimmedBytes } = this.#ledger;
+    return { is: 'opened', epoch: this.#epoch, head, trimmed: this.#trimmed, untrimmedBytes };
+  }
+
+  answer(request: Request): Answer {
+    try {
+      return this.#handle(request);
+    } catch (error) {
+      return { is: 'failed', reason: (error as Error).message };
+    } finally {
+      this.#cold.release();
+    }
+  }
+
+  #handle(request: Request): Answer {
+    switch (request.is) {
+      case 'commit':
+        return this.#commit(request);
+      case 'read':
+        return { is: 'page', wires: this.#page(request.after) };
+      case 'recall':
+        return { is: 'recalled', receipt: this.#ledger.recall(request.conv, request.user, request.key) };
+      case 'close':
+        this.#file.close();
+        this.#cold.close();
+        return { is: 'closed' };
+    }
+  }
+
+  #commit(batch: Commit): Answer {
+    const before = this.#ledger.head;
+    const trimTo = this.#trimTarget(batch.trimTo);
+    let numbers: Float64Array;
+    try {
+      this.#file.begin();
+      numbers = this.#ledger.decide(batch, (offset, wire) => this.#file.insert(offset, wire));
+      if (trimTo > this.#trimmed) this.#file.trim(trimTo);
+      this.#file.commit();
+    } catch (error) {
+      this.#ledger.takeBack();
+      this.#file.rollback();
+      throw error;
+    }
+    this.#ledger.settle();
+    this.#ledger.forget(trimTo - this.#trimmed);
+    this.#trimmed = trimTo;
+    const { untrimmedBytes } = this.#ledger;
+    return { is: 'committed', numbers, before, trimmed: this.#trimmed, untrimmedBytes };
+  }
+
+  /** Never past what the store has applied: that law is what makes keys last for ever. */
+  #trimTarget(wanted: number): number {
+    if (wanted <= this.#trimmed) return this.#trimmed;
+    const allowed = Math.min(wanted, this.#ledger.head, this.#cold.watermark(), this.#trimmed + TRIM_SLICE);
+    return Math.max(allowed, this.#trimmed);
+  }
+
+  #page(after: number): string[] | null {
+    if (after < this.#trimmed) return null;
+    const wires: string[] = [];
+    let chars = 0;
+    for (const { wire } of this.#file.rowsAfter(after, PAGE_CHANGES)) {
+      wires.push(wire);
+      chars += wire.length;
+      if (chars >= PAGE_CHARS) break;
+    }
+    return wires;
+  }
+}
+
+/** Whether log and store are of one history, each at least where the other begins. */
+function matchToStore(file: LogFile, cold: ColdStore): void {
+  const watermark = cold.watermark();
+  if (file.head() < watermark) file.restartAfter(watermark);
+  const { trimmed } = file.meta();
+  if (trimmed > watermark) {
+    throw new StartError(
+      `data_mismatch: the store ends at change ${watermark} and the log begins after ${trimmed}; restore both from one backup`,
+    );
+  }
+}
+
+function openWorker({ file: path, storeFile }: LogOptions): LogWorker {
+  const file = openLogFile(path);
+  try {
+    return new LogWorker(file, openColdStore(storeFile));
+  } catch (error) {
+    file.close();
+    throw refused(path, error);
+  }
+}
+
+function start(): void {
+  if (parentPort === null) throw new Error('log-worker.ts runs as a worker thread');
+  const port = parentPort;
+  const say = (answer: Answer) => port.postMessage(answer);
+  try {
+    const worker = openWorker(workerData as LogOptions);
+    port.on('message', (request: Request) => {
+      say(worker.answer(request));
+      if (request.is === 'close') port.close();
+    });
+    say(worker.opened());
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    say({ is: 'refused', reason: error.message });
+    port.close();
+  }
+}
+
+start();

@@ -1,0 +1,239 @@
+// From `hello` to `ready`: who this is, what its conversations are, and what it missed. The moment `ready` is written is
+// one turn of the event loop: heads told, rooms entered and replays begun belong together, so that nothing is missed or
+// repeated between what `ready` says and the first live push.
+import type { Caller } from '../accounts/index.ts';
+import type { Conversation } from '../conversations/index.ts';
+import { ChatError } from '../errors.ts';
+import type { Replay } from '../messages/index.ts';
+import type { ReadyConv } from '../protocol/answers.ts';
+import { encodeFrames } from '../protocol/codec.ts';
+import { type ConvId, isMember, type Role, type Seq, type UserId } from '../protocol/ids.ts';
+import { MAX_READY_CONVS, MAX_REPLAY, MAX_SIGNAL_MEMBERS, MAX_SINCE } from '../protocol/limits.ts';
+import { type RequestOf, WANTS, type Want } from '../protocol/requests.ts';
+import type { Numbers } from '../receipts/index.ts';
+import type { Connection } from './connection.ts';
+import type { Context } from './context.ts';
+import { LocalUser } from './hub.ts';
+
+type Hello = RequestOf<'hello'>;
+
+/** What a connection wants when it does not say: everything. Shared, since there are eight such sets at most. */
+const WANT_SETS = new Map<string, ReadonlySet<Want>>();
+export const WANT_ALL = wantSet(WANTS);
+
+/** Answers a `hello`; refuses it (and closes) when it is not good. Never rejects. */
+export async function handleHello(connection: Connection, hello: Hello, context: Context): Promise<void> {
+  connection.state = 'greeting';
+  try {
+    checkSince(hello);
+    const caller = context.accounts.verifyAccess(hello.token);
+    await greet(connection, hello, caller, context);
+  } catch (error) {
+    if (connection.state !== 'greeting') return;
+    connection.state = 'opening';
+    connection.refuse(error, hello.id);
+  }
+}
+
+async function greet(connection: Connection, hello: Hello, caller: Caller, context: Context): Promise<void> {
+  const user = holdUser(caller.user, context);
+  try {
+    const [account, marks] = await Promise.all([
+      context.accounts.signedIn(caller.session, caller.user),
+      context.marks.ofUser(caller.user),
+      user.loaded,
+    ]);
+    if (connection.state !== 'greeting') return;
+    if (user.connections.length >= context.maxConnectionsPerUser) return connection.close('too_many_connections');
+    connection.session = caller.session;
+    connection.expiresAt = caller.expiresAt;
+    connection.wants = hello.want === undefined ? WANT_ALL : wantSet(hello.want);
+    context.wheel.watchExpiry(connection);
+    goLive(connection, user, account.name, hello, marks, context);
+  } finally {
+    user.greeting--;
+    releaseUser(user, context);
+  }
+}
+
+function checkSince({ since }: Hello): void {
+  if (since === undefined || Object.keys(since.convs).length <= MAX_SINCE) return;
+  throw new ChatError('too_large', { field: 'since' });
+}
+
+/** The user as the hub knows it, or loaded now, once however many of its connections say hello; held until released. */
+function holdUser(id: UserId, context: Context): LocalUser<Connection> {
+  let user = context.hub.user(id);
+  if (user === undefined) {
+    user = new LocalUser<Connection>(id);
+    context.hub.enter(user);
+  }
+  user.greeting++;
+  user.loaded ??= loadUser(user, context);
+  return user;
+}
+
+/** Loading goes on until nothing new has come. */
+async function loadUser(user: LocalUser<Connection>, { directory, hub }: Context): Promise<void> {
+  try {
+    await directory.ofUser(user.id, (convs) => {
+      user.convs = convs;
+    });
+    for (;;) {
+      hub.enterRooms(user);
+      const missing = [...user.convs].filter((conv) => directory.peek(conv) === undefined);
+      if (missing.length === 0) return;
+      await directory.load(missing);
+      for (const conv of missing) if (directory.peek(conv) === undefined) user.convs.delete(conv);
+    }
+  } catch (error) {
+    user.loaded = null;
+    throw error;
+  }
+}
+
+/** Lets go of a user who has no connection here and none coming. */
+export function releaseUser(user: LocalUser<Connection>, { hub }: Context): void {
+  if (user.connections.length === 0 && user.greeting === 0) hub.leave(user);
+}
+
+function goLive(
+  connection: Connection,
+  user: LocalUser<Connection>,
+  name: string,
+  hello: Hello,
+  marks: ReadonlyMap<ConvId, Numbers>,
+  context: Context,
+): void {
+  const { directory, hub } = context;
+  hub.enterRooms(user);
+  connection.user = user;
+  connection.state = 'live';
+  user.connections.push(connection);
+  const conversations = [...user.convs].flatMap((conv) => directory.peek(conv) ?? []);
+  conversations.sort((one, other) => other.head.at - one.head.at);
+  const listed = conversations.slice(0, MAX_READY_CONVS);
+  connection.send({
+    t: 'ready',
+    id: hello.id,
+    user: { id: user.id, name },
+    session: connection.session,
+    epoch: context.log.state().epoch,
+    convs: listed.map((conversation) => readyConv(conversation, user.id, marks)),
+    more: listed.length < conversations.length,
+  });
+  for (const conversation of conversations) holdOffBacklog(connection, conversation, context);
+  for (const [conv, cursor] of Object.entries(hello.since?.convs ?? {})) {
+    resume(connection, conv as ConvId, cursor, hello.since?.epoch ?? '', context);
+  }
+  sendPresence(connection, conversations, context);
+  context.presence.onStatuses(user.id, statuses(user), presenceConvs(user, context));
+}
+
+function readyConv(conversation: Conversation, user: UserId, marks: ReadonlyMap<ConvId, Numbers>): ReadyConv {
+  const { id, kind, state, head } = conversation;
+  const peer = conversation.peerOf(user);
+  return {
+    conv: id,
+    kind,
+    ...(state.title === undefined ? {} : { title: state.title }),
+    seq: head.seq,
+    n: head.n,
+    read: Math.min(marks.get(id)?.read ?? 0, head.n),
+    role: conversation.standing(user) as Role | 'invited',
+    ...(peer === undefined ? {} : { peer }),
+  };
+}
+
+/** Frames up to the head that still wait for a large room were told by `ready` already. */
+function holdOffBacklog(connection: Connection, conversation: Conversation, { hub }: Context): void {
+  if (hub.hasBacklog(conversation.id)) connection.holdOff(conversation.id, conversation.head.seq);
+}
+
+/** One cursor of `since`: the changes after it and `caught_up`, or `behind`, `reset`, `gone`. */
+function resume(connection: Connection, conv: ConvId, cursor: Seq, epoch: string, context: Context): void {
+  const conversation = context.directory.peek(conv);
+  const user = connection.user as LocalUser;
+  if (conversation === undefined || !user.convs.has(conv) || !isMember(conversation.standing(user.id))) {
+    return connection.send({ t: 'gone', conv });
+  }
+  const head = conversation.head.seq;
+  if (!context.log.sameEpoch(conv, epoch) || cursor > head) return sendReset(connection, conversation, context);
+  if (head - cursor > MAX_REPLAY) return connection.fallBehind(conv);
+  if (cursor === head) return connection.send({ t: 'caught_up', conv, seq: head });
+  const recent = context.reads.recent(conv, cursor);
+  if (recent !== null) return sendReplay(connection, conversation, recent, context);
+  connection.holdOff(conv);
+  void replayFromStore(connection, conversation, cursor, context);
+}
+
+/** The client forgets what it holds of the conversation and pulls; until then it is behind. */
+export function sendReset(connection: Connection, conversation: Conversation, { log }: Context): void {
+  connection.holdOff(conversation.id);
+  connection.send({ t: 'reset', conv: conversation.id, seq: conversation.head.seq, epoch: log.state().epoch });
+}
+
+async function replayFromStore(
+  connection: Connection,
+  conversation: Conversation,
+  cursor: Seq,
+  context: Context,
+): Promise<void> {
+  const { id } = conversation;
+  try {
+    await context.reads.replay(conversation, cursor, MAX_REPLAY, (changes) => {
+      const user = connection.user;
+      if (!connection.isOpen || user === null || !conversation.has(user.id) || !connection.isBehind(id)) return;
+      if (changes === null) connection.fallBehind(id);
+      else sendReplay(connection, conversation, changes, context);
+    });
+  } catch {
+    // The store cannot be asked: the client's own pull will say so, and find out when it can.
+    if (connection.isOpen) connection.fallBehind(id);
+  }
+}
+
+function sendReplay(connection: Connection, conversation: Conversation, changes: readonly Replay[], context: Context): void {
+  const { id } = conversation;
+  const upTo = changes.at(-1)?.seq ?? conversation.head.seq;
+  const frames = changes.length === 0 ? null : encodeFrames(changes.map(({ wire }) => wire));
+  if (frames !== null && !connection.offerReplay(frames, changes.length)) return connection.fallBehind(id);
+  connection.send({ t: 'caught_up', conv: id, seq: upTo });
+  connection.resume(id, upTo, context.hub.hasBacklog(id));
+}
+
+/** Who of the people shared with in direct and small group conversations is there. */
+function sendPresence(connection: Connection, conversations: readonly Conversation[], { presence }: Context): void {
+  if (!connection.wants.has('presence')) return;
+  const told = new Set<UserId>([(connection.user as LocalUser).id]);
+  for (const conversation of conversations.filter(sharesPresence)) {
+    for (const user of conversation.members.keys()) {
+      const seen = told.has(user) ? undefined : presence.of(user);
+      told.add(user);
+      if (seen !== undefined) connection.send({ t: 'presence', user, ...seen });
+    }
+  }
+}
+
+function sharesPresence(conversation: Conversation): boolean {
+  return conversation.kind !== 'room' && !conversation.deleted && conversation.members.size <= MAX_SIGNAL_MEMBERS;
+}
+
+/** The conversations whose members hear of a user's presence. */
+export function presenceConvs(user: LocalUser, { directory }: Context): ConvId[] {
+  return [...user.convs].filter((conv) => {
+    const conversation = directory.peek(conv);
+    return conversation?.has(user.id) === true && sharesPresence(conversation);
+  });
+}
+
+export function statuses(user: LocalUser<Connection>) {
+  return user.connections.map((connection) => connection.presence);
+}
+
+function wantSet(wants: readonly Want[]): ReadonlySet<Want> {
+  const key = WANTS.filter((want) => wants.includes(want)).join();
+  const known = WANT_SETS.get(key) ?? new Set(wants);
+  WANT_SETS.set(key, known);
+  return known;
+}

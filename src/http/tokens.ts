@@ -1,0 +1,45 @@
+// Access tokens: JWTs by @fastify/jwt, HS256 and nothing else, for the audience `chatterbox` and of the kind `access`.
+// Sockets need them as much as routes do, so the signer lives on an instance of its own that never listens.
+import jwt from '@fastify/jwt';
+import Fastify from 'fastify';
+import Type from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { Claims, Tokens } from '../accounts/index.ts';
+import { ID_PATTERN } from '../protocol/ids.ts';
+
+const AUDIENCE = 'chatterbox';
+const ALGORITHM = 'HS256';
+
+const payload = Compile(
+  Type.Object({
+    kind: Type.Literal('access'),
+    sub: Type.String({ pattern: ID_PATTERN }),
+    sid: Type.String({ pattern: ID_PATTERN }),
+    exp: Type.Integer(),
+  }),
+);
+
+/** @param secret at least 32 bytes */
+export async function accessTokens(secret: string): Promise<Tokens> {
+  const app = Fastify();
+  await app.register(jwt, {
+    secret,
+    sign: { algorithm: ALGORITHM, aud: AUDIENCE },
+    // Expiry is the accounts' to judge, by the clock port.
+    verify: { algorithms: [ALGORITHM], allowedAud: AUDIENCE, ignoreExpiration: true, requiredClaims: ['exp', 'aud'] },
+  });
+  await app.ready();
+  return {
+    sign: (claims) => app.jwt.sign({ ...claims, kind: 'access' }),
+    verify: (token) => readClaims(() => app.jwt.verify(token)),
+  };
+}
+
+function readClaims(verify: () => unknown): Claims | null {
+  try {
+    const claims = verify();
+    return payload.Check(claims) ? (claims as unknown as Claims) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,302 @@
+// Reading what was said: the store's answer with the tail laid over it, so that a read covers everything acknowledged
+// before it was asked (promise 4). Every read pins the tail before it asks the store.
+import type { Conversation } from '../conversations/index.ts';
+import type { Change, Log } from '../ports/log.ts';
+import type { MessageStore } from '../ports/store.ts';
+import { type ChangeBody, erasedWire, parseChange } from '../protocol/changes.ts';
+import type { ConvId, Seq } from '../protocol/ids.ts';
+import { DEFAULT_HISTORY_LIMIT, DEFAULT_SYNC_LIMIT, MAX_ANSWER_BYTES } from '../protocol/limits.ts';
+import { foldMessage, type ItemState, type MessageState, memberStates, messageState, touchedBy } from '../protocol/states.ts';
+import type { TailMemory } from '../tail/index.ts';
+
+export interface HistoryQuery {
+  readonly before?: Seq | undefined;
+  readonly after?: Seq | undefined;
+  readonly around?: Seq | undefined;
+  readonly limit?: number | undefined;
+}
+
+export interface HistoryResult {
+  readonly items: readonly MessageState[];
+  readonly more?: boolean;
+  readonly moreBefore?: boolean;
+  readonly moreAfter?: boolean;
+}
+
+export interface SyncResult {
+  readonly items: readonly ItemState[];
+  readonly to: Seq;
+  readonly head: Seq;
+  readonly more: boolean;
+}
+
+/** A change to be replayed: its number and the push as it reads now. */
+export interface Replay {
+  readonly seq: Seq;
+  readonly wire: string;
+}
+
+interface Page {
+  readonly items: readonly MessageState[];
+  readonly more: boolean;
+}
+
+const NEWEST: Seq = Number.MAX_SAFE_INTEGER;
+
+export class Reads {
+  readonly #store: MessageStore;
+  readonly #tail: TailMemory;
+  readonly #log: Log;
+
+  constructor(deps: { store: MessageStore; tail: TailMemory; log: Log }) {
+    this.#store = deps.store;
+    this.#tail = deps.tail;
+    this.#log = deps.log;
+  }
+
+  /** Waits until this node has seen everything acknowledged anywhere before the call (law 10 of the log). */
+  async cover(): Promise<void> {
+    await this.#tail.reach(await this.#log.readIndex());
+  }
+
+  /** A page of messages, ascending by seq; the newest where the query names no anchor. */
+  async history(conversation: Conversation, query: HistoryQuery): Promise<HistoryResult> {
+    const limit = query.limit ?? DEFAULT_HISTORY_LIMIT;
+    if (query.around !== undefined) return this.#around(conversation.id, query.around, limit);
+    if (query.after !== undefined) return this.#after(conversation.id, query.after, limit);
+    return this.#before(conversation.id, query.before ?? NEWEST, limit);
+  }
+
+  /** The state of one message, or undefined where the seq is none. */
+  async message(conv: ConvId, seq: Seq): Promise<MessageState | undefined> {
+    return (await this.#states(conv, [seq])).get(seq);
+  }
+
+  /** The newest message of a conversation, for lists. */
+  async last(conv: ConvId): Promise<MessageState | undefined> {
+    return (await this.#before(conv, NEWEST, 1)).items[0];
+  }
+
+  /**
+   * What changed after a cursor, as final states.
+   * @param use is given the answer in the very moment it is true: what is pushed after that moment follows on `to`
+   */
+  async sync(
+    conversation: Conversation,
+    after: Seq,
+    limit: number | undefined,
+    use: (result: SyncResult) => void,
+  ): Promise<void> {
+    const conv = conversation.id;
+    const pin = this.#tail.pin();
+    try {
+      const most = limit ?? DEFAULT_SYNC_LIMIT;
+      const page = await this.#store.sync(conv, after, most);
+      const touched = await this.#touchedSince(conv, page.upTo);
+      // From here on nothing waits: the head, the states and what is pushed next belong to one moment.
+      const head = conversation.head.seq;
+      const newer = this.#tail.newer(conv, page.upTo);
+      const states = latestStates(newer, touched, conversation, after);
+      const overtaken = new Set(states.map(identity));
+      const items: ItemState[] = page.items.filter((item) => !overtaken.has(identity(item)));
+      const isLast = page.to === page.upTo;
+      const cut = isLast ? cutByRev([...items, ...states], most, head) : cutByRev(items, most, page.to);
+      use({ ...cut, head, more: cut.to < head });
+    } finally {
+      pin.release();
+    }
+  }
+
+  /** The changes after a cursor as far as this node remembers them, up to the head; null where it does not reach back. */
+  recent(conv: ConvId, after: Seq): readonly Replay[] | null {
+    return this.#tail.after(conv, after);
+  }
+
+  /**
+   * The changes after a cursor, one by one, for a resume: at most `limit`, else null (the reader is behind).
+   * @param use is given the answer in the very moment it is true: it reaches up to the head
+   */
+  async replay(
+    conversation: Conversation,
+    after: Seq,
+    limit: number,
+    use: (changes: readonly Replay[] | null) => void,
+  ): Promise<void> {
+    const pin = this.#tail.pin();
+    try {
+      const stored = await this.#store.changes(conversation.id, after, limit + 1);
+      const newer = this.#tail.after(conversation.id, Math.max(stored.upTo, after)) ?? [];
+      const tooMany = stored.changes.length + newer.length > limit;
+      use(tooMany ? null : [...eraseDeleted(stored.changes, newer), ...newer]);
+    } finally {
+      pin.release();
+    }
+  }
+
+  async #before(conv: ConvId, before: Seq, limit: number): Promise<Page> {
+    return this.#overlaid(
+      conv,
+      () => this.#store.history(conv, { before }, limit),
+      (page, fresh) => {
+        const items = [...page.items, ...fresh.filter((message) => message.seq < before)];
+        const kept = fitFromEnd(items, limit);
+        return { items: kept, more: page.more || kept.length < items.length };
+      },
+    );
+  }
+
+  async #after(conv: ConvId, after: Seq, limit: number): Promise<Page> {
+    return this.#overlaid(
+      conv,
+      () => this.#store.history(conv, { after }, limit),
+      (page, fresh) => {
+        const items = page.more ? page.items : [...page.items, ...fresh.filter((message) => message.seq > after)];
+        const kept = fitFromStart(items, limit);
+        return { items: kept, more: page.more || kept.length < items.length };
+      },
+    );
+  }
+
+  async #around(conv: ConvId, around: Seq, limit: number): Promise<HistoryResult> {
+    const older = Math.ceil(limit / 2);
+    const [before, after] = await Promise.all([
+      this.#before(conv, around + 1, older),
+      limit > older ? this.#after(conv, around, limit - older) : this.#after(conv, around, 1),
+    ]);
+    const newer = limit > older ? after.items : [];
+    return {
+      items: [...before.items, ...newer],
+      moreBefore: before.more,
+      moreAfter: after.more || newer.length < after.items.length,
+    };
+  }
+
+  /** Asks the store for a page and lays what the tail has beyond it over: edits and deletions, then whole messages. */
+  async #overlaid(
+    conv: ConvId,
+    ask: () => Promise<Page & { readonly upTo: Seq }>,
+    join: (page: Page, fresh: readonly MessageState[]) => Page,
+  ): Promise<Page> {
+    const pin = this.#tail.pin();
+    try {
+      const page = await ask();
+      const newer = this.#tail.newer(conv, page.upTo);
+      if (newer.length === 0) return join(page, []);
+      const fresh = newer.flatMap((change) => (change.t === 'message' ? [messageState(change)] : []));
+      const items = foldAll(page.items, newer);
+      return join({ items, more: page.more }, foldAll(fresh, newer));
+    } finally {
+      pin.release();
+    }
+  }
+
+  /** States from store and tail of the messages that changes after `upTo` touch. Loops while the tail brings new ones. */
+  async #touchedSince(conv: ConvId, upTo: Seq): Promise<ReadonlyMap<Seq, MessageState | null>> {
+    const states = new Map<Seq, MessageState | null>();
+    for (;;) {
+      const newer = this.#tail.newer(conv, upTo);
+      for (const change of newer) {
+        if (change.t === 'message' && !states.has(change.seq)) states.set(change.seq, messageState(change));
+      }
+      const missing = newer.flatMap(touchedBy).filter((seq) => !states.has(seq));
+      if (missing.length === 0) return states;
+      const stored = await this.#store.messages(conv, [...new Set(missing)]);
+      for (const seq of missing) states.set(seq, stored.items.find((item) => item.seq === seq) ?? null);
+    }
+  }
+
+  async #states(conv: ConvId, seqs: readonly Seq[]): Promise<ReadonlyMap<Seq, MessageState>> {
+    const pin = this.#tail.pin();
+    try {
+      const stored = await this.#store.messages(conv, seqs);
+      const newer = this.#tail.newer(conv, stored.upTo);
+      const fresh = newer.flatMap((change) =>
+        change.t === 'message' && seqs.includes(change.seq) ? [messageState(change)] : [],
+      );
+      return new Map(foldAll([...stored.items, ...fresh], newer).map((state) => [state.seq, state]));
+    } finally {
+      pin.release();
+    }
+  }
+
+}
+
+function foldAll(items: readonly MessageState[], changes: readonly ChangeBody[]): MessageState[] {
+  const states = new Map(items.map((item) => [item.seq, item]));
+  for (const change of changes) {
+    for (const seq of touchedBy(change)) {
+      const state = states.get(seq);
+      if (state !== undefined) states.set(seq, foldMessage(state, change));
+    }
+  }
+  return [...states.values()];
+}
+
+/** The states that changes leave behind: messages, members and the conversation itself, each once. */
+function latestStates(
+  changes: readonly ChangeBody[],
+  /** Their states before the changes; null where a seq is no message. */
+  bases: ReadonlyMap<Seq, MessageState | null>,
+  conversation: Conversation,
+  after: Seq,
+): ItemState[] {
+  const touched = [...new Set(changes.flatMap(touchedBy))];
+  const messages = foldAll(
+    touched.flatMap((seq) => bases.get(seq) ?? []),
+    changes,
+  );
+  const others = new Map<string, ItemState>();
+  for (const change of changes) {
+    if (change.t === 'conv') others.set('conv', conversation.state);
+    if (change.t !== 'conv' && change.t !== 'member') continue;
+    for (const member of memberStates(change)) others.set(identity(member), member);
+  }
+  return [...messages, ...others.values()].filter((state) => state.rev > after);
+}
+
+function identity(item: ItemState): string {
+  if (item.is === 'message') return `message ${item.seq}`;
+  return item.is === 'member' ? `member ${item.user}` : 'conv';
+}
+
+/** A page of states by rev; the items of one rev stay together, past `limit` and past the byte limit. */
+function cutByRev(items: ItemState[], limit: number, to: Seq): { items: readonly ItemState[]; to: Seq } {
+  items.sort((one, other) => one.rev - other.rev);
+  let bytes = 0;
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index] as ItemState;
+    const previous = items[index - 1];
+    const full = index >= limit || bytes > MAX_ANSWER_BYTES;
+    if (full && previous !== undefined && previous.rev !== item.rev) {
+      return { items: items.slice(0, index), to: previous.rev };
+    }
+    bytes += JSON.stringify(item).length;
+  }
+  return { items, to };
+}
+
+function fitFromStart(items: readonly MessageState[], limit: number): readonly MessageState[] {
+  let bytes = 0;
+  for (let index = 0; index < items.length && index < limit; index++) {
+    bytes += Buffer.byteLength(JSON.stringify(items[index]));
+    if (bytes > MAX_ANSWER_BYTES && index > 0) return items.slice(0, index);
+  }
+  return items.slice(0, limit);
+}
+
+function fitFromEnd(items: readonly MessageState[], limit: number): readonly MessageState[] {
+  return fitFromStart([...items].reverse(), limit).toReversed();
+}
+
+/** The tail may know of deletions that the store, when it answered, did not. */
+function eraseDeleted(stored: readonly Replay[], newer: readonly Change[]): readonly Replay[] {
+  const deletions = newer.filter((change) => change.type === 'delete').map((change) => parseChange(change.wire));
+  const deleted = new Set(deletions.flatMap(touchedBy));
+  if (deleted.size === 0) return stored;
+  return stored.map((replay) => (speaksOf(replay.wire, deleted) ? { ...replay, wire: erasedWire(replay.wire) } : replay));
+}
+
+function speaksOf(wire: string, messages: ReadonlySet<Seq>): boolean {
+  const body = parseChange(wire);
+  return (body.t === 'message' && messages.has(body.seq)) || (body.t === 'edit' && messages.has(body.of));
+}

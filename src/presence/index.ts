@@ -1,0 +1,2 @@
+export { Presence, type Seen } from './presence.ts';
+export { Typing } from './typing.ts';

@@ -1,0 +1,53 @@
+// Who is typing where: told at most every 3 s, and ended by the server after 6 s of silence.
+import type { Clock } from '../ports/clock.ts';
+import type { Signals } from '../ports/signals.ts';
+import type { ConvId, Millis, UserId } from '../protocol/ids.ts';
+import { TYPING_ENDS_MS, TYPING_EVERY_MS } from '../protocol/limits.ts';
+
+interface Typist {
+  readonly conv: ConvId;
+  readonly user: UserId;
+  toldMs: Millis;
+  endsMs: Millis;
+}
+
+export class Typing {
+  readonly #signals: Signals;
+  readonly #clock: Clock;
+  readonly #typists = new Map<string, Typist>();
+  readonly #stop: () => void;
+
+  constructor(signals: Signals, clock: Clock) {
+    this.#signals = signals;
+    this.#clock = clock;
+    this.#stop = clock.every(500, () => this.#endSilent());
+  }
+
+  /** A member says it types, or has stopped. */
+  onTyping(conv: ConvId, user: UserId, on: boolean): void {
+    const key = `${conv} ${user}`;
+    const typist = this.#typists.get(key);
+    if (!on) {
+      if (this.#typists.delete(key)) this.#signals.publish({ is: 'typing', conv, user, on: false });
+      return;
+    }
+    const now = this.#clock.monotonic();
+    if (typist !== undefined) typist.endsMs = now + TYPING_ENDS_MS;
+    if (typist !== undefined && now - typist.toldMs < TYPING_EVERY_MS) return;
+    this.#typists.set(key, { conv, user, toldMs: now, endsMs: now + TYPING_ENDS_MS });
+    this.#signals.publish({ is: 'typing', conv, user, on: true });
+  }
+
+  stop(): void {
+    this.#stop();
+  }
+
+  #endSilent(): void {
+    const now = this.#clock.monotonic();
+    for (const [key, { conv, user, endsMs }] of this.#typists) {
+      if (endsMs > now) continue;
+      this.#typists.delete(key);
+      this.#signals.publish({ is: 'typing', conv, user, on: false });
+    }
+  }
+}

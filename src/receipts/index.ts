@@ -1,0 +1,1 @@
+export { Marks, type Numbers } from './marks.ts';

@@ -1,0 +1,121 @@
+// How far each user has read and received each conversation. Kept by the last write, coalesced, stored within a second;
+// what is not stored yet is laid over the store's answer. The store's failure costs marks, never messages.
+import type { Clock } from '../ports/clock.ts';
+import type { Mark, MarkStore } from '../ports/marks.ts';
+import type { Signals } from '../ports/signals.ts';
+import type { ConvId, MessageNumber, UserId } from '../protocol/ids.ts';
+
+const STORE_EVERY_MS = 500;
+/** Marks that move within this time are told once. */
+const TELL_AFTER_MS = 100;
+/** Marks in memory beyond those that wait to be stored. */
+const KEEP = 50_000;
+
+export type Numbers = Pick<Mark, 'read' | 'received'>;
+const NONE: Numbers = { read: 0, received: 0 };
+
+export class Marks {
+  readonly #store: MarkStore;
+  readonly #signals: Signals;
+  readonly #known = new Map<string, Mark>();
+  #unstored = new Map<string, Mark>();
+  #untold = new Map<string, Mark & { readonly by: string | null }>();
+  #storing: Promise<void> = Promise.resolve();
+  readonly #clock: Clock;
+  readonly #stop: () => void;
+  readonly #onFault: (error: unknown) => void;
+
+  constructor(store: MarkStore, signals: Signals, clock: Clock, onFault: (error: unknown) => void) {
+    this.#store = store;
+    this.#signals = signals;
+    this.#clock = clock;
+    this.#onFault = onFault;
+    this.#stop = clock.every(STORE_EVERY_MS, () => void this.flush());
+  }
+
+  /** All of a user's marks, by conversation. */
+  async ofUser(user: UserId): Promise<ReadonlyMap<ConvId, Numbers>> {
+    const marks = new Map<ConvId, Numbers>();
+    for (const mark of await this.#store.ofUser(user)) marks.set(mark.conv, this.#known.get(place(mark)) ?? mark);
+    for (const mark of this.#unstored.values()) if (mark.user === user) marks.set(mark.conv, mark);
+    return marks;
+  }
+
+  /**
+   * The user has read up to message `n`, which the caller has checked against the head. Reading implies receiving.
+   * @param unread the mark may go back
+   * @param by the connection it came by, which needs no echo
+   */
+  async read(conv: ConvId, user: UserId, n: MessageNumber, unread: boolean, by: string | null): Promise<void> {
+    const before = await this.#get(conv, user);
+    const read = unread ? n : Math.max(before.read, n);
+    this.#set({ conv, user, read, received: Math.max(before.received, read) }, before, by);
+  }
+
+  async received(conv: ConvId, user: UserId, n: MessageNumber, by: string | null): Promise<void> {
+    const before = await this.#get(conv, user);
+    this.#set({ conv, user, read: before.read, received: Math.max(before.received, n) }, before, by);
+  }
+
+  /** Who says something has read up to it. Others know by the message itself: no signal. */
+  sent(conv: ConvId, user: UserId, n: MessageNumber): void {
+    this.#remember({ conv, user, read: n, received: n });
+  }
+
+  async flush(): Promise<void> {
+    if (this.#unstored.size === 0) return this.#storing;
+    const marks = this.#unstored;
+    this.#unstored = new Map();
+    this.#storing = this.#storing.then(() => this.#put(marks));
+    return this.#storing;
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    await this.flush();
+  }
+
+  async #put(marks: ReadonlyMap<string, Mark>): Promise<void> {
+    try {
+      await this.#store.put([...marks.values()]);
+    } catch (error) {
+      this.#onFault(error);
+      for (const [key, mark] of marks) if (!this.#unstored.has(key)) this.#unstored.set(key, mark);
+    }
+  }
+
+  async #get(conv: ConvId, user: UserId): Promise<Numbers> {
+    const key = place({ conv, user });
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const stored = await this.ofUser(user);
+    return this.#known.get(key) ?? stored.get(conv) ?? NONE;
+  }
+
+  #set(mark: Mark, before: Numbers, by: string | null): void {
+    if (mark.read === before.read && mark.received === before.received) return;
+    this.#remember(mark);
+    if (this.#untold.size === 0) this.#clock.after(TELL_AFTER_MS, () => this.#tell());
+    this.#untold.set(place(mark), { ...mark, by });
+  }
+
+  #tell(): void {
+    const untold = this.#untold;
+    this.#untold = new Map();
+    for (const mark of untold.values()) this.#signals.publish({ is: 'mark', ...mark });
+  }
+
+  #remember(mark: Mark): void {
+    const key = place(mark);
+    this.#unstored.set(key, mark);
+    this.#known.delete(key);
+    this.#known.set(key, mark);
+    if (this.#known.size <= KEEP) return;
+    const oldest = this.#known.keys().next().value as string;
+    if (!this.#unstored.has(oldest)) this.#known.delete(oldest);
+  }
+}
+
+function place({ conv, user }: { readonly conv: ConvId; readonly user: UserId }): string {
+  return `${conv} ${user}`;
+}

@@ -1,0 +1,1 @@
+export { type Pin, TailMemory } from './tail-memory.ts';

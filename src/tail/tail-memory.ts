@@ -1,0 +1,163 @@
+// The tail in this node's memory: every change the store does not hold yet, and the latest ones beside, by conversation.
+// Reads lay it over the store's answer; a reader pins it before it asks the store, so that nothing slips between the two.
+import { type ChangeBody, erasedWire, movesGuard, parseChange } from '../protocol/changes.ts';
+import type { ConvId, Seq } from '../protocol/ids.ts';
+import { type Change, covers, type Position } from '../ports/log.ts';
+
+/** What a change costs in memory beside its text; measured, rounded up. */
+const ENTRY_BYTES = 200;
+
+interface Run {
+  /** Consecutive seqs; those below `start` are dropped already. */
+  changes: Change[];
+  start: number;
+}
+
+export interface Pin {
+  release(): void;
+}
+
+export class TailMemory {
+  readonly #keepBytes: number;
+  readonly #runs = new Map<ConvId, Run>();
+  /** In order of arrival; those below `#dropped` are gone. */
+  #arrived: Change[] = [];
+  #dropped = 0;
+  #bytes = 0;
+  /** Changes of membership the store does not hold yet. */
+  #unstoredGuards: Change[] = [];
+  #watermark: Position;
+  readonly #seen: number[];
+  readonly #pins = new Set<Position>();
+  #waiting: { position: Position; resolve: () => void }[] = [];
+
+  /**
+   * @param watermark what the store holds; the first change added follows it
+   * @param keepBytes how much of what the store holds already is kept for resumes without a store query
+   */
+  constructor(watermark: Position, keepBytes: number) {
+    this.#watermark = watermark;
+    this.#seen = [...watermark];
+    this.#keepBytes = keepBytes;
+  }
+
+  get length(): number {
+    return this.#arrived.length - this.#dropped;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(change: Change): void {
+    const run = this.#runs.get(change.conv);
+    if (run === undefined) this.#runs.set(change.conv, { changes: [change], start: 0 });
+    else run.changes.push(change);
+    this.#arrived.push(change);
+    this.#bytes += change.wire.length + ENTRY_BYTES;
+    this.#seen[change.part] = change.offset;
+    if (movesGuard(change.type)) this.#unstoredGuards.push(change);
+    if (change.type === 'delete') this.#erase(change);
+  }
+
+  /** To be called after each batch of `add`. */
+  settle(): void {
+    this.#drop();
+    if (this.#waiting.length > 0) this.#wake();
+  }
+
+  /** The store holds everything up to here. */
+  onStored(watermark: Position): void {
+    this.#watermark = watermark;
+    this.#drop();
+  }
+
+  /** While pinned, everything that was not in the store at that moment stays readable here. */
+  pin(): Pin {
+    const position = [...this.#watermark];
+    this.#pins.add(position);
+    return { release: () => this.#pins.delete(position) };
+  }
+
+  /** The changes of a conversation with seq > after, or null where the memory does not reach back that far. */
+  after(conv: ConvId, after: Seq): readonly Change[] | null {
+    const run = this.#runs.get(conv);
+    const first = run?.changes[run.start];
+    if (run === undefined || first === undefined) return null;
+    if (after + 1 < first.seq) return null;
+    return run.changes.slice(run.start + after + 1 - first.seq);
+  }
+
+  /** As `after`, for a pinned reader: what the store did not have. An empty list where nothing is newer. */
+  newer(conv: ConvId, upTo: Seq): readonly ChangeBody[] {
+    return (this.after(conv, upTo) ?? []).map((change) => parseChange(change.wire));
+  }
+
+  /** Changes of membership and settings that the store may not hold, in order of arrival. */
+  unstoredGuards(): readonly Change[] {
+    return this.#unstoredGuards;
+  }
+
+  /** Resolves when the memory has everything up to a position. */
+  reach(position: Position): Promise<void> {
+    if (this.#reached(position)) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ position, resolve }));
+  }
+
+  #reached(position: Position): boolean {
+    return position.every((offset, part) => (this.#seen[part] ?? 0) >= offset);
+  }
+
+  #wake(): void {
+    const ready = this.#waiting.filter((waiter) => this.#reached(waiter.position));
+    if (ready.length === 0) return;
+    this.#waiting = this.#waiting.filter((waiter) => !ready.includes(waiter));
+    for (const waiter of ready) waiter.resolve();
+  }
+
+  /** A message deleted for all is erased here too, as the store erases it. */
+  #erase(deletion: Change): void {
+    const run = this.#runs.get(deletion.conv);
+    const body = parseChange(deletion.wire);
+    if (run === undefined || body.t !== 'delete') return;
+    for (let index = run.start; index < run.changes.length; index++) {
+      const change = run.changes[index] as Change;
+      if (concerns(change, body.of)) run.changes[index] = { ...change, wire: erasedWire(change.wire) };
+    }
+  }
+
+  #drop(): void {
+    const stored = this.#pins.values().next().value ?? this.#watermark;
+    while (this.#bytes > this.#keepBytes) {
+      const oldest = this.#arrived[this.#dropped];
+      if (oldest === undefined || !covers(stored, oldest)) break;
+      this.#dropOldest(oldest);
+    }
+    if (this.#dropped > 1024 && this.#dropped * 2 > this.#arrived.length) {
+      this.#arrived = this.#arrived.slice(this.#dropped);
+      this.#dropped = 0;
+    }
+    if (this.#unstoredGuards.length > 0) {
+      this.#unstoredGuards = this.#unstoredGuards.filter((change) => !covers(stored, change));
+    }
+  }
+
+  #dropOldest(oldest: Change): void {
+    this.#dropped++;
+    this.#bytes -= oldest.wire.length + ENTRY_BYTES;
+    const run = this.#runs.get(oldest.conv) as Run;
+    run.start++;
+    if (run.start === run.changes.length) this.#runs.delete(oldest.conv);
+    else if (run.start > 64 && run.start * 2 > run.changes.length) {
+      run.changes = run.changes.slice(run.start);
+      run.start = 0;
+    }
+  }
+}
+
+function concerns(change: Change, of: Seq): boolean {
+  if (change.type === 'message') return change.seq === of;
+  if (change.type !== 'edit') return false;
+  const body = parseChange(change.wire);
+  return body.t === 'edit' && body.of === of;
+}

@@ -1,0 +1,25 @@
+// What to run before a commit: format, lint, types, and every test that starts no cluster of processes. Stops at the
+// first that fails. `npm run check -- --write` mends the format.
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+
+/** Folders of tests that take their time; `npm test` runs them. */
+const SLOW = ['e2e', 'faults', 'web'];
+
+const bin = (path: string) => new URL(`../node_modules/${path}`, import.meta.url).pathname;
+const fastTests = globSync('test/*/**/*.test.ts').filter((path) => !SLOW.includes(path.split('/')[1] ?? ''));
+
+/** The package `@biomejs/biome` that chooses between these breaks `npm ci` where one of them is missing. */
+const biome = bin(`@biomejs/cli-${process.platform}-${process.arch}/biome`);
+
+const steps: readonly (readonly [program: string, ...words: readonly string[]])[] = [
+  [biome, 'check', ...process.argv.slice(2)],
+  [process.execPath, bin('.bin/tsc')],
+  [process.execPath, 'test/run.ts', ...fastTests],
+];
+
+for (const [program, ...words] of steps) {
+  const { status, error } = spawnSync(program, words, { stdio: 'inherit' });
+  if (error !== undefined) process.stderr.write(`${program}: ${error.message}\n`);
+  if (status !== 0) process.exit(1);
+}

@@ -9,20 +9,22 @@ import { p13 } from './bars/start.ts';
 import type { Bar, Context } from './kit/bar.ts';
 import { killChildren } from './kit/child.ts';
 import { auditLine, describeEnvironment, type Environment, type Kept, keep, table } from './kit/report.ts';
-import type { SubjectName } from './kit/stage.ts';
+import { profileServers, type SubjectName } from './kit/stage.ts';
+import { removeTemporaries } from './kit/temporary.ts';
 import { forgetWorlds } from './kit/world.ts';
 import { checkGenerator } from './load/self-check.ts';
 
 const BARS: readonly Bar[] = [p1, p2, p4, p5, p6, p7, p12, p13];
 const SUBJECTS: readonly string[] = ['server', 'F1', 'F2', 'F3'];
 
-const HELP = `npm run bench -- [BAR ...] [--quick] [--repeats N] [--subject server|F1|F2|F3] [--forget]
+const HELP = `npm run bench -- [BAR ...] [--quick] [--repeats N] [--subject server|F1|F2|F3] [--profile DIR] [--forget]
 
 ${BARS.map(({ id, title, fullSeconds }) => `  ${id.padEnd(4)} ${title} (about ${fullSeconds} s)`).join('\n')}
 
   --quick     all bars in under three minutes: smaller counts, fewer repeats, an indication only
   --repeats   interleaved repeats (5; quick: 2)
   --subject   measure a floor in the server's place, to try the bench itself; nothing is kept
+  --profile   the server leaves CPU profiles in this folder; nothing is kept
   --forget    remove the prepared data folders from the temporary folder, and end
 `;
 
@@ -38,6 +40,7 @@ function readArguments() {
       quick: { type: 'boolean', default: false },
       repeats: { type: 'string' },
       subject: { type: 'string', default: 'server' },
+      profile: { type: 'string' },
       forget: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -66,25 +69,26 @@ async function runBar(bar: Bar, context: Omit<Context, 'say'>, environment: Envi
 }
 
 async function main(): Promise<void> {
-  const { bars, quick, repeats, subject, forget, help } = readArguments();
+  const { bars, quick, repeats, subject, profile, forget, help } = readArguments();
   if (help) return void process.stdout.write(HELP);
   if (forget) return forgetWorlds();
   checkGenerator();
+  if (profile !== undefined) profileServers(profile);
   const environment = describeEnvironment();
   say(Object.values(environment).join('; '));
   const results: Kept[] = [];
   for (const bar of bars) results.push(await runBar(bar, { quick, repeats, subject }, environment));
   process.stdout.write(`\n${table(results)}\n\n${results.map(auditLine).join('\n')}\n`);
-  if (subject === 'server') keep(results);
+  if (subject === 'server' && profile === undefined) keep(results);
 }
 
-function onInterrupt(): void {
+function onEnd(): void {
   killChildren();
-  process.exit(130);
+  removeTemporaries();
 }
 
-process.on('SIGINT', onInterrupt);
-process.on('SIGTERM', onInterrupt);
-process.on('exit', killChildren);
+process.on('SIGINT', () => process.exit(130));
+process.on('SIGTERM', () => process.exit(143));
+process.on('exit', onEnd);
 await main();
 process.exit(0);

@@ -15,7 +15,7 @@ import { sqliteSessions } from './adapters/sqlite/sessions.ts';
 import { openSqliteStore } from './adapters/sqlite/store.ts';
 import { sqliteUsers } from './adapters/sqlite/users.ts';
 import type { Config } from './config.ts';
-import { Directory } from './conversations/index.ts';
+import { Directory, Rooms } from './conversations/index.ts';
 import { Counters } from './counters.ts';
 import { StartError } from './errors.ts';
 import type { Connection } from './gateway/connection.ts';
@@ -178,7 +178,9 @@ async function serve(config: Config, adapters: Adapters, logger: Logger): Promis
     store: adapters.messages,
     batch: PERSIST_BATCH,
     trimEvery: TRIM_EVERY,
+    clock,
     onStored: (upTo) => tail.onStored(upTo),
+    onFault: (error) => logger.error({ err: error }, 'store cannot be written; trying again'),
   });
 
   const deliverTail = log.tail(watermark);
@@ -196,7 +198,8 @@ async function serve(config: Config, adapters: Adapters, logger: Logger): Promis
   });
   let isDraining = false;
   const http = await buildHttp({
-    accounts,
+    ...domain,
+    rooms: new Rooms(adapters),
     config,
     metrics,
     ready: () => (isDraining ? ['draining'] : []),
@@ -239,7 +242,8 @@ async function listen(http: Awaited<ReturnType<typeof buildHttp>>, { host, port 
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE') throw new StartError(`CHAT_PORT: port ${port} on ${host} is in use`);
     if (code === 'EACCES') throw new StartError(`CHAT_PORT: this user may not listen on port ${port}`);
-    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') throw new StartError(`CHAT_HOST: there is no address ${host} here`);
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+      throw new StartError(`CHAT_HOST: there is no address ${host} here`);
     throw error;
   }
 }

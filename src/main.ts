@@ -19,6 +19,8 @@ async function main(words: readonly string[]): Promise<void> {
 }
 
 async function serve(config: Config): Promise<void> {
+  // All it writes holds people's messages or secrets: for its owner only, whatever the folder allows.
+  process.umask(0o077);
   const log = openLog(config.logLevel);
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'failed');
@@ -52,9 +54,12 @@ function stopAsked(config: Config, log: Logger): Promise<void> {
   return promise;
 }
 
-/** JSON lines on standard error, as they come; on a terminal lines for people. What waits is written at exit. */
+/**
+ * JSON lines on standard error; on a terminal lines for people. Written at once: what waits in a buffer comes after the line
+ * about the crash, or never.
+ */
 function openLog(level: string): Logger {
-  return pino({ level }, process.stderr.isTTY ? { write: writeForPeople } : pino.destination({ dest: 2, sync: false }));
+  return pino({ level }, process.stderr.isTTY ? { write: writeForPeople } : pino.destination({ dest: 2, sync: true }));
 }
 
 function writeForPeople(line: string): void {

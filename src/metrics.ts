@@ -1,5 +1,5 @@
 // The process's metrics in Prometheus text format: what Counters and the parts say of themselves, read when asked.
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type Counters, LATENCY_BUCKETS_MS } from './counters.ts';
 
 export interface Gauges {
@@ -75,6 +75,10 @@ function ackHistogram({ ackMs }: Counters): string {
     below += ackMs.counts[index] ?? 0;
     lines.push(`${name}_bucket{le="${boundMs / 1_000}"} ${below}`);
   }
-  lines.push(`${name}_bucket{le="+Inf"} ${ackMs.count}`, `${name}_sum ${ackMs.sum / 1_000}`, `${name}_count ${ackMs.count}`);
+  lines.push(
+    `${name}_bucket{le="+Inf"} ${ackMs.count}`,
+    `${name}_sum ${ackMs.sum / 1_000}`,
+    `${name}_count ${ackMs.count}`,
+  );
   return `${lines.join('\n')}\n`;
 }

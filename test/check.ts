@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 
 /** Folders of tests that take their time; `npm test` runs them. */
-const SLOW = ['e2e', 'faults', 'web'];
+const SLOW = ['contract', 'e2e', 'faults', 'web'];
 
 const bin = (path: string) => new URL(`../node_modules/${path}`, import.meta.url).pathname;
 const fastTests = globSync('test/*/**/*.test.ts').filter((path) => !SLOW.includes(path.split('/')[1] ?? ''));

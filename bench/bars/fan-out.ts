@@ -1,5 +1,5 @@
 // P1 and P2: what a delivery costs the server, against F1, at three fan-outs and several rates below saturation. CPU is
-// fitted as base + a × messages + b × deliveries: b is the slope, a what one message costs (in, appended, acknowledged).
+// fitted as base + a × messages + b × deliveries: b is the slope; what base and b leave is the messages' own.
 import {
   type Bar,
   type BarResult,
@@ -13,7 +13,7 @@ import { addToAudit, type Cell, measure, newAudit, type Timing } from '../kit/me
 import { rooms, type Scene } from '../kit/scene.ts';
 import { SqliteFloor } from '../kit/sqlite-floor.ts';
 import { connectUsers, type Stage, stage } from '../kit/stage.ts';
-import { fit } from '../kit/stats.ts';
+import { fit, mean } from '../kit/stats.ts';
 
 const USERS = 1_000;
 const FANS = [10, 100, 1_000] as const;
@@ -37,15 +37,23 @@ interface Sample extends Run {
 }
 
 interface Slope {
-  readonly perMessageUs: number;
+  readonly baseUsPerSecond: number;
   readonly perDeliveryUs: number;
 }
 
 function slopeOf(samples: readonly Sample[]): Slope {
   const rows = samples.map(({ cell }) => [1, cell.acked / cell.seconds, cell.delivered / cell.seconds]);
   const cpu = samples.map(({ cell }) => cell.cpuUs / cell.seconds);
-  const [, perMessageUs = Number.NaN, perDeliveryUs = Number.NaN] = fit(rows, cpu);
-  return { perMessageUs, perDeliveryUs };
+  const [baseUsPerSecond = Number.NaN, , perDeliveryUs = Number.NaN] = fit(rows, cpu);
+  return { baseUsPerSecond, perDeliveryUs };
+}
+
+/** What a message costs beside its deliveries where messages are most frequent, one figure a rate. */
+function messageCosts(samples: readonly Sample[], { baseUsPerSecond, perDeliveryUs }: Slope): number[] {
+  const frequent = samples.filter(({ fan }) => fan === FANS[0]);
+  return frequent.map(({ cell: { cpuUs, seconds, acked, delivered } }) => {
+    return (cpuUs - baseUsPerSecond * seconds - perDeliveryUs * delivered) / acked;
+  });
 }
 
 function loopOf(stage: Stage, { fan, rate, burst, textBytes }: Run) {
@@ -120,15 +128,15 @@ function oneAtATime(context: Context, textBytes: number): (readonly [Run, Run])[
   );
 }
 
-/** CPU of one append of F5 at the rates that messages come at with the smallest fan-out. */
-async function appendCost(floor: SqliteFloor, rates: readonly number[], timing: Timing): Promise<number> {
-  const cells = [];
-  for (const rate of rates) cells.push(await floor.atRate(rate / FANS[0], timing));
-  const [, perRow = Number.NaN] = fit(
-    cells.map(({ rows, seconds }) => [1, rows / seconds]),
-    cells.map(({ cpuUs, seconds }) => cpuUs / seconds),
-  );
-  return perRow;
+/** What an append costs F5 at the rates that messages come at with the smallest fan-out, its timer taken off. */
+async function appendCosts(floor: SqliteFloor, rates: readonly number[], timing: Timing): Promise<number[]> {
+  const idle = await floor.atRate(0, timing);
+  const costs: number[] = [];
+  for (const rate of rates) {
+    const { cpuUs, seconds, rows } = await floor.atRate(rate / FANS[0], timing);
+    costs.push((cpuUs - (idle.cpuUs / idle.seconds) * seconds) / rows);
+  }
+  return costs;
 }
 
 async function runP1(context: Context): Promise<BarResult> {
@@ -136,16 +144,18 @@ async function runP1(context: Context): Promise<BarResult> {
   const sqlite = await SqliteFloor.start();
   const slopes: [Slope[], Slope[]] = [[], []];
   const appends: number[] = [];
+  const messages: number[] = [];
   const all: [Sample[], Sample[]] = [[], []];
   for (let repeat = 0; repeat < context.repeats; repeat++) {
     const samples = await fanOut.interleaved(oneAtATime(context, SHORT_TEXT_BYTES));
-    appends.push(await appendCost(sqlite, ratesOf(context), fanOut.timing));
+    appends.push(mean(await appendCosts(sqlite, ratesOf(context), fanOut.timing)));
+    messages.push(mean(messageCosts(samples[1], slopeOf(samples[1]))));
     for (const side of [0, 1] as const) {
       slopes[side].push(slopeOf(samples[side]));
       all[side].push(...samples[side]);
     }
   }
-  const rows = [...slopeRows(slopes), interceptRow(slopes[1], appends), ...fanRows(context, all)];
+  const rows = [...slopeRows(slopes), interceptRow(messages, appends), ...fanRows(context, all)];
   if (!context.quick) rows.push(await longFrameRow(context, fanOut));
   await sqlite.stop();
   return fanOut.end(rows);
@@ -165,13 +175,13 @@ function slopeRows([floors, servers]: readonly [Slope[], Slope[]], frame = 'shor
   ];
 }
 
-function interceptRow(servers: readonly Slope[], appends: readonly number[]): Row {
+function interceptRow(messages: readonly number[], appends: readonly number[]): Row {
   return pairedRow({
     what: 'CPU per message: in, appended, acknowledged',
     unit: 'µs',
     floorName: 'F5',
     floors: appends,
-    servers: servers.map((slope) => slope.perMessageUs),
+    servers: messages,
     as: 'excess',
     limit: '≤ F5 + 30 µs',
     isMet: (excess) => excess <= 30,

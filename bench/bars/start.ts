@@ -58,7 +58,7 @@ async function startOfServer(say: (text: string) => void): Promise<number> {
         return t === 'ready' ? message : t === 'ok' ? null : '';
       }),
   );
-  await folder.discard();
+  folder.discard();
   return ms;
 }
 

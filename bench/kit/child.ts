@@ -23,6 +23,8 @@ export interface ChildOptions {
 export class Child {
   readonly pid: number;
   readonly #process: ChildProcess;
+  readonly #ended: Promise<null>;
+  #answers: ((answer: unknown) => void)[] = [];
   #errors = '';
 
   constructor({ args, env, cores, channel }: ChildOptions) {
@@ -36,7 +38,11 @@ export class Child {
     if (this.#process.pid === undefined) throw new Error(`${program} did not start`);
     this.pid = this.#process.pid;
     alive.add(this.#process);
-    this.#process.once('exit', () => alive.delete(this.#process));
+    this.#ended = once(this.#process, 'exit').then(() => {
+      alive.delete(this.#process);
+      return null;
+    });
+    this.#process.on('message', (answer) => this.#answers.shift()?.(answer));
     this.#process.stderr?.on('data', (data: Buffer) => {
       this.#errors = (this.#errors + data.toString()).slice(-16_384);
     });
@@ -52,27 +58,22 @@ export class Child {
     const { stdout } = this.#process;
     if (stdout === null) throw new Error('no standard output');
     const port = Promise.withResolvers<number>();
-    const onExit = () => port.reject(new Error(`ended before it accepted:\n${this.#errors}`));
+    void this.#ended.then(() => port.reject(new Error(`ended before it accepted:\n${this.#errors}`)));
     const timer = setTimeout(() => port.reject(new Error(`did not accept in ${timeoutMs} ms`)), timeoutMs);
-    this.#process.once('exit', onExit);
     createInterface(stdout).on('line', (line) => {
       const found = /^listening on http:\/\/\S+:(\d+)$/.exec(line);
       if (found !== null) port.resolve(Number(found[1]));
     });
-    return port.promise.finally(() => {
-      clearTimeout(timer);
-      this.#process.off('exit', onExit);
-    });
+    return port.promise.finally(() => clearTimeout(timer));
   }
 
-  /** One order, one answer; orders of one child are asked one after the other. */
+  /** One order, one answer, in order. */
   async ask(order: object): Promise<unknown> {
-    const answer = once(this.#process, 'message');
-    const ended = once(this.#process, 'exit');
+    const answered = new Promise<unknown>((resolve) => this.#answers.push(resolve));
     this.#process.send(order);
-    const [first] = (await Promise.race([answer, ended.then(() => [null])])) as unknown[];
-    if (first === null) throw new Error(`ended instead of answering:\n${this.#errors}`);
-    return first;
+    const answer = await Promise.race([answered, this.#ended]);
+    if (answer === null) throw new Error(`ended instead of answering:\n${this.#errors}`);
+    return answer;
   }
 
   signal(name: NodeJS.Signals): void {
@@ -80,12 +81,11 @@ export class Child {
   }
 
   /** Asks it to end, and kills it when it takes too long. */
-  async stop(patienceMs = 3_000): Promise<void> {
+  async stop(patienceMs = 5_000): Promise<void> {
     if (!alive.has(this.#process)) return;
-    const ended = once(this.#process, 'exit');
     this.#process.kill('SIGTERM');
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), patienceMs);
-    await ended;
+    await this.#ended;
     clearTimeout(timer);
   }
 }

@@ -5,6 +5,11 @@ import { cpuBetween, markCpu } from './cpu.ts';
 import type { LatencyView, LoopSpec, Totals } from './load.ts';
 import type { Stage } from './stage.ts';
 
+const QUIET_LOOK_MS = 50;
+/** Of a core. */
+const QUIET_SHARE = 0.05;
+const QUIET_WITHIN_MS = 10_000;
+
 export interface Cell {
   readonly seconds: number;
   /** Of the subject, all its threads. */
@@ -25,6 +30,7 @@ export interface Timing {
 
 export async function measure(stage: Stage, loop: LoopSpec, { warmMs, windowMs }: Timing): Promise<Cell> {
   const { load, child } = stage;
+  await quiet(child.pid);
   await load.begin(loop);
   await delay(warmMs);
   await load.takeLatencies();
@@ -46,6 +52,17 @@ export async function measure(stage: Stage, loop: LoopSpec, { warmMs, windowMs }
     subjectCpu: cpuUs / seconds / 1e6,
     loadCpu: (after.counts.cpuUs - before.counts.cpuUs) / seconds / 1e6,
   };
+}
+
+/** What the last load left behind (the store catching up with the log) is not charged to the next. */
+async function quiet(pid: number): Promise<void> {
+  const end = performance.now() + QUIET_WITHIN_MS;
+  for (let before = markCpu(pid); performance.now() < end; ) {
+    await delay(QUIET_LOOK_MS);
+    const now = markCpu(pid);
+    if (cpuBetween(before, now) < QUIET_LOOK_MS * 1_000 * QUIET_SHARE) return;
+    before = now;
+  }
 }
 
 async function look(stage: Stage) {

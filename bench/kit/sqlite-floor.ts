@@ -1,6 +1,4 @@
 // F5 under the bench's hand: node:sqlite group commit alone, at a rate or flat out.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SqliteAnswer, SqliteOrder } from '../floor/sqlite.ts';
@@ -8,6 +6,7 @@ import type { Child } from './child.ts';
 import { cpuBetween, markCpu } from './cpu.ts';
 import type { Timing } from './measure.ts';
 import { startFloor } from './stage.ts';
+import { makeTemporary, removeTemporary } from './temporary.ts';
 
 export interface SqliteCell {
   readonly seconds: number;
@@ -25,7 +24,7 @@ export class SqliteFloor {
   }
 
   static async start(cores?: string | null): Promise<SqliteFloor> {
-    const folder = await mkdtemp(join(tmpdir(), 'chatterbox-bench-'));
+    const folder = makeTemporary();
     const child = startFloor('sqlite.ts', [join(folder, 'floor.db')], cores);
     await child.listening();
     return new SqliteFloor(child, folder);
@@ -60,6 +59,6 @@ export class SqliteFloor {
 
   async stop(): Promise<void> {
     await this.#child.stop();
-    await rm(this.#folder, { recursive: true, force: true });
+    removeTemporary(this.#folder);
   }
 }

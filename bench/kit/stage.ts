@@ -66,17 +66,24 @@ export async function stageServer(options: StageOptions): Promise<Stage> {
     source: (conv, member = 0) => ({ client: scene.convs[conv]?.members[member] ?? 0, conv: convId(conv) }),
     stop: async () => {
       await Promise.all([load.close(), child.stop()]);
-      await folder.discard();
+      folder.discard();
     },
   };
 }
 
-export const SERVER_PROGRAM = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const SERVER_PROGRAM = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+let profileDir: string | null = null;
+
+/** From now on servers leave a CPU profile here when they end. Their figures are then not to be believed. */
+export function profileServers(folder: string): void {
+  profileDir = folder;
+}
 
 /** The real server, embedded, with its limits off. */
 export function startServer(dataDir: string, cores: string | null): Child {
   return new Child({
-    args: [INSPECTABLE, SERVER_PROGRAM],
+    args: [...(profileDir === null ? [INSPECTABLE] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]), SERVER_PROGRAM],
     env: {
       CHAT_PORT: '0',
       CHAT_DATA: dataDir,

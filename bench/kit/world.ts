@@ -1,20 +1,23 @@
 // Stages a scene as a data folder of the embedded mode, through the same ports the server writes by: people with open
 // sessions, conversations, members, messages. A folder is made once, kept in the temporary folder and copied for a run;
 // a change of the adapters or of the scene makes a new one. No password works: tokens are signed with a known secret.
-import { createHash, createHmac } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { cp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { signAccess } from '../../src/accounts/tokens.ts';
 import { openSqliteLog } from '../../src/adapters/sqlite/log.ts';
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts';
 import { openSqliteStore } from '../../src/adapters/sqlite/store.ts';
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts';
+import { accessTokens } from '../../src/http/tokens.ts';
 import { Persister } from '../../src/persist/index.ts';
 import type { Append, Log } from '../../src/ports/log.ts';
 import { bodyText } from '../../src/protocol/changes.ts';
 import type { ConvId, Key, SessionId, UserId } from '../../src/protocol/ids.ts';
 import type { Scene, SceneConv } from './scene.ts';
+import { makeTemporary, removeTemporary } from './temporary.ts';
 
 export const SECRET = 'bench-secret-bench-secret-bench-secret-bench-secret';
 
@@ -23,7 +26,7 @@ const KEPT_PREFIX = 'chatterbox-bench-world-';
 const USERS_AT_ONCE = 500;
 const MEMBERS_PER_ITEM = 100;
 const CHANGES_AT_ONCE = 2_000;
-const TOKEN_SECONDS = 86_400;
+const TOKEN_MS = 86_400_000;
 
 export function userId(user: number): UserId {
   return hashed(`user ${user}`, 12) as UserId;
@@ -41,31 +44,26 @@ function hashed(name: string, bytes: number): string {
   return createHash('sha256').update(name).digest().subarray(0, bytes).toString('base64url');
 }
 
-export function accessToken(user: number): string {
-  const now = Math.floor(Date.now() / 1_000);
-  const claims = { sub: userId(user), sid: sessionId(user), aud: 'chatterbox', iat: now, exp: now + TOKEN_SECONDS };
-  const text = `${base64({ alg: 'HS256', typ: 'JWT' })}.${base64(claims)}`;
-  return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`;
-}
+const tokens = await accessTokens(SECRET);
 
-function base64(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url');
+export function accessToken(user: number): string {
+  return signAccess(tokens, userId(user), sessionId(user), Date.now() + TOKEN_MS);
 }
 
 export interface WorldFolder {
   readonly path: string;
   /** Removes it, unless it is the kept one. */
-  discard(): Promise<void>;
+  discard(): void;
 }
 
 /** @param inPlace hands out the kept folder itself, for a server that is only read from */
 export async function prepareWorld(scene: Scene, inPlace: boolean, say: (text: string) => void): Promise<WorldFolder> {
   const kept = join(tmpdir(), `${KEPT_PREFIX}${await fingerprint(scene)}`);
   if (!(await exists(kept))) await mint(scene, kept, say);
-  if (inPlace) return { path: kept, discard: async () => undefined };
-  const path = await mkdtemp(join(tmpdir(), 'chatterbox-bench-'));
+  if (inPlace) return { path: kept, discard: () => undefined };
+  const path = makeTemporary();
   await cp(kept, path, { recursive: true });
-  return { path, discard: () => rm(path, { recursive: true, force: true }) };
+  return { path, discard: () => removeTemporary(path) };
 }
 
 /** Removes all kept folders. */
@@ -94,8 +92,7 @@ async function fingerprint(scene: Scene): Promise<string> {
 
 /** Only a finished folder gets the kept name. */
 async function mint(scene: Scene, kept: string, say: (text: string) => void): Promise<void> {
-  const making = await mkdtemp(join(tmpdir(), 'chatterbox-bench-'));
-  await mkdir(making, { recursive: true });
+  const making = makeTemporary();
   const storeFile = join(making, 'store.db');
   const store = await openSqliteStore({ file: storeFile });
   const log = await openSqliteLog({ file: join(making, 'log.db'), storeFile, budgetBytes: 2 ** 34 });

@@ -42,7 +42,7 @@ type ServerFrame =
 
 const MESSAGE_PUSH = Buffer.from('{"t":"message","conv":"');
 const SEQ_FIELD = '","seq":'.length;
-const TIME_FIELD = '"text":"@';
+const TIME_FIELD = '"text":"~';
 const QUOTE = 0x22;
 const SPACE = 0x20;
 const ZERO = 0x30;

@@ -19,7 +19,7 @@ export class MessageFrames {
 
   /** @param intendedUs when this message was meant to leave */
   message(conv: string, intendedUs: number, textBytes: number): Buffer {
-    const text = `@${Math.floor(intendedUs)}`.padEnd(textBytes, ' x');
+    const text = `~${Math.floor(intendedUs)}`.padEnd(textBytes, ' x');
     return maskedFrame(`{"t":"message","id":"${this.#id(intendedUs)}","conv":"${conv}","text":"${text}"}`);
   }
 

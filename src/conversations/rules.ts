@@ -69,7 +69,8 @@ export function decideCreate(user: UserId, write: Create): readonly Draft[] {
   if (others.includes(user)) throw new ChatError('bad_frame', { field: 'members', message: 'Leave yourself out.' });
   if (others.length > MAX_USERS_PER_REQUEST) throw new ChatError('too_large', { field: 'members' });
   if (kind === 'direct' && others.length !== 1) throw new ChatError('bad_frame', { field: 'members' });
-  if (kind === 'direct' && (title ?? topic ?? write.public) !== undefined) throw new ChatError('bad_frame', { field: 'kind' });
+  if (kind === 'direct' && (title ?? topic ?? write.public) !== undefined)
+    throw new ChatError('bad_frame', { field: 'kind' });
   if (kind !== 'room' && write.public === true) throw new ChatError('bad_frame', { field: 'public' });
   const creator: { user: UserId; role: Role } = { user, role: kind === 'direct' ? 'member' : 'owner' };
   const members = [creator, ...others.map((other) => ({ user: other, role: 'member' as const }))];
@@ -94,7 +95,8 @@ function isPublicRoom(conversation: Conversation): boolean {
 
 function settings(conversation: Conversation, user: UserId, { fields }: Settings): readonly Draft[] {
   requireRole(conversation, user, ['owner', 'moderator']);
-  if (fields.public !== undefined && conversation.kind !== 'room') throw new ChatError('bad_frame', { field: 'public' });
+  if (fields.public !== undefined && conversation.kind !== 'room')
+    throw new ChatError('bad_frame', { field: 'public' });
   checkFields(fields);
   const changed = Object.entries(fields).filter(
     ([name, value]) => value !== undefined && value !== conversation.state[name as keyof typeof fields],
@@ -124,7 +126,8 @@ function leave(conversation: Conversation, user: UserId): readonly Draft[] {
 function add(conversation: Conversation, user: UserId, users: readonly UserId[]): readonly Draft[] {
   const adder = requireMember(conversation, user);
   if (conversation.kind === 'direct') throw new ChatError('forbidden');
-  if (conversation.kind === 'room' && !conversation.state.public && adder === 'member') throw new ChatError('forbidden');
+  if (conversation.kind === 'room' && !conversation.state.public && adder === 'member')
+    throw new ChatError('forbidden');
   if (users.length > MAX_USERS_PER_REQUEST) throw new ChatError('too_large', { field: 'users' });
   const invites = conversation.kind === 'room' && !conversation.state.public;
   const added = [...new Set(users)].filter((other) => conversation.standing(other) === 'none');

@@ -30,6 +30,7 @@ export interface Shared {
   onInternal(error: unknown, requestId: string | undefined): void;
 }
 
+const NOTHING = Buffer.alloc(0);
 /** Pushes of a conversation are held off up to a seq; ALL: until the client has pulled. */
 const ALL: Seq = Number.POSITIVE_INFINITY;
 
@@ -170,8 +171,8 @@ export class Connection implements Receiver {
     if (this.ws.isPaused) return;
     this.ws.pause();
     this.#outbox.flush();
-    if (this.socket.writableLength === 0) return this.ws.resume();
-    this.socket.once('drain', () => this.ws.resume());
+    // Called when everything before it has been taken; `drain` would not come below the socket's own high-water mark.
+    this.socket.write(NOTHING, () => this.ws.resume());
   }
 
   /** Answers a request that cannot be done; what the error table says about closing is done here too. */

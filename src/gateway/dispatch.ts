@@ -1,8 +1,9 @@
 // What each frame of a client does: one exhaustive switch. Requests that cost a token go through the path, in the order
 // they came with all others of the turn; signals and `ping` have a cheap bucket of the connection's own.
+
+import { type Conversation, requireMember } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
 import type { Arrival, Write } from '../messages/index.ts';
-import { requireMember, type Conversation } from '../conversations/index.ts';
 import type { Receipt } from '../ports/log.ts';
 import type { UserId } from '../protocol/ids.ts';
 import { MAX_READS_IN_FLIGHT } from '../protocol/limits.ts';
@@ -143,7 +144,8 @@ async function handleSync(connection: Connection, frame: RequestOf<'sync'>, cont
 }
 
 async function handleHistory(connection: Connection, frame: RequestOf<'history'>, context: Context): Promise<void> {
-  if (frame.thread !== undefined) throw new ChatError('bad_frame', { field: 'thread', message: 'There are no threads yet.' });
+  if (frame.thread !== undefined)
+    throw new ChatError('bad_frame', { field: 'thread', message: 'There are no threads yet.' });
   const conversation = await visible(connection, frame, context);
   const result = await context.reads.history(conversation, frame);
   requireMember(conversation, userOf(connection));

@@ -30,7 +30,11 @@ function onPresence({ user, status, seen, convs }: Extract<Signal, { is: 'presen
   }
 }
 
-function onMark({ conv, user, read, received, by }: Mark & { readonly by: string | null }, hub: Hub<Connection>, directory: Directory): void {
+function onMark(
+  { conv, user, read, received, by }: Mark & { readonly by: string | null },
+  hub: Hub<Connection>,
+  directory: Directory,
+): void {
   const conversation = directory.peek(conv);
   if (conversation === undefined) return;
   if (conversation.members.size <= MAX_SIGNAL_MEMBERS) {

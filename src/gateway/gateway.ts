@@ -151,17 +151,21 @@ export class Gateway {
     if (connection.state === 'closed') return;
     if (isBinary) return this.#onBinary(connection);
     const frame = decode(data.toString());
-    if ('refused' in frame) connection.refuse(this.#isBeforeReady(connection) ? new ChatError('unauthenticated') : frame.refused, frame.id);
-    else dispatch(connection, frame, this.#context);
+    if (!('refused' in frame)) return dispatch(connection, frame, this.#context);
+    const isEarly = this.#isBeforeReady(connection) && frame.t !== 'hello';
+    connection.refuse(isEarly ? new ChatError('unauthenticated') : frame.refused, frame.id);
   }
 
-  /** Anything but a good `hello` before `ready` is `unauthenticated`, a frame that is none included. */
+  /** Whatever is no `hello` is then `unauthenticated`, what is no frame at all included. */
   #isBeforeReady(connection: Connection): boolean {
     return connection.state === 'opening' || connection.state === 'greeting';
   }
 
   #onBinary(connection: Connection): void {
-    connection.refuse(new ChatError(this.#isBeforeReady(connection) ? 'unauthenticated' : 'unsupported_media_type'), undefined);
+    connection.refuse(
+      new ChatError(this.#isBeforeReady(connection) ? 'unauthenticated' : 'unsupported_media_type'),
+      undefined,
+    );
   }
 
   /** ws has sent the close frame already (1002, 1007, 1008, 1009). */

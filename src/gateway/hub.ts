@@ -42,7 +42,8 @@ export class LocalUser<Connection extends Receiver = Receiver> {
 type Step<User> =
   | { readonly is: 'changes'; readonly frames: Buffer; readonly count: number; readonly lastSeq: Seq }
   | { readonly is: 'ephemeral'; readonly frame: Buffer; readonly kind: Want; readonly except: UserId }
-  | { readonly is: 'enter' | 'leave'; readonly user: User };
+  | { readonly is: 'enter' | 'leave'; readonly user: User }
+  | { readonly is: 'dissolve' };
 
 class Room<User> {
   readonly conv: ConvId;
@@ -139,21 +140,22 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
     this.deliver(change.conv, frame, 1, change.seq);
     for (const { user, role } of outside) this.#tellOutsider(change, frame, user, role === 'none');
     for (const { user, role } of concerned) if (role === 'none') this.#leaveRoom(change.conv, user);
-    if (body.t === 'conv' && body.deleted) this.#dissolve(change.conv);
+    const room = this.#rooms.get(change.conv);
+    if (body.t === 'conv' && body.deleted && room !== undefined) this.#do(room, { is: 'dissolve' });
   }
 
   /** Somebody invited, or whose invitation ends, hears of it though not in the room. */
   #tellOutsider(change: Change, frame: Buffer, user: LocalUser<Connection>, isGone: boolean): void {
-    for (const connection of user.connections) {
+    eachConnection(user, (connection) => {
       connection.pushChanges(change.conv, frame, 1, change.seq);
       if (isGone) connection.pushGone(change.conv, goneFrame(change.conv));
-    }
+    });
   }
 
   #isInRoom(conv: ConvId, user: LocalUser<Connection>): boolean {
     const room = this.#rooms.get(conv);
     if (room === undefined) return false;
-    const queued = room.queue?.findLast((step) => !isFrames(step) && step.user === user);
+    const queued = room.queue?.findLast((step) => 'user' in step && step.user === user);
     return queued === undefined ? room.users.has(user) : queued.is === 'enter';
   }
 
@@ -164,15 +166,6 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
   #leaveRoom(conv: ConvId, user: LocalUser<Connection>): void {
     const room = this.#rooms.get(conv);
     if (room !== undefined && this.#isInRoom(conv, user)) this.#do(room, { is: 'leave', user });
-  }
-
-  #dissolve(conv: ConvId): void {
-    const room = this.#rooms.get(conv);
-    if (room === undefined) return;
-    for (const user of room.users) {
-      user.convs.delete(conv);
-      this.#do(room, { is: 'leave', user });
-    }
   }
 
   #room(conv: ConvId): Room<LocalUser<Connection>> {
@@ -199,15 +192,26 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
   }
 
   #doNow(room: Room<LocalUser<Connection>>, step: Step<LocalUser<Connection>>): void {
-    if (step.is === 'enter') {
-      if (this.#users.get(step.user.id) === step.user) room.users.add(step.user);
-    } else if (step.is === 'leave') {
-      room.users.delete(step.user);
-      for (const connection of step.user.connections) connection.pushGone(room.conv, goneFrame(room.conv));
-      this.#discardIfEmpty(room);
-    } else if (isFrames(step)) {
-      for (const user of room.users) push(room.conv, user, step);
+    switch (step.is) {
+      case 'enter':
+        if (this.#users.get(step.user.id) === step.user) room.users.add(step.user);
+        break;
+      case 'leave':
+        this.#sendAway(room, step.user);
+        break;
+      case 'dissolve':
+        for (const user of room.users) this.#sendAway(room, user);
+        break;
+      default:
+        for (const user of room.users) push(room.conv, user, step);
     }
+  }
+
+  #sendAway(room: Room<LocalUser<Connection>>, user: LocalUser<Connection>): void {
+    user.convs.delete(room.conv);
+    room.users.delete(user);
+    eachConnection(user, (connection) => connection.pushGone(room.conv, goneFrame(room.conv)));
+    this.#discardIfEmpty(room);
   }
 
   /** One slice of one room, then the next turn. */
@@ -246,10 +250,16 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
 type Frames = Extract<Step<LocalUser>, { is: 'changes' | 'ephemeral' }>;
 
 function push(conv: ConvId, user: LocalUser, step: Frames): void {
-  for (const connection of user.connections) {
-    if (step.is === 'changes') connection.pushChanges(conv, step.frames, step.count, step.lastSeq);
-    else if (step.except !== user.id) connection.pushEphemeral(step.frame, step.kind);
+  if (step.is === 'changes') {
+    eachConnection(user, (connection) => connection.pushChanges(conv, step.frames, step.count, step.lastSeq));
+  } else if (step.except !== user.id) {
+    eachConnection(user, (connection) => connection.pushEphemeral(step.frame, step.kind));
   }
+}
+
+/** Backwards: a connection that cannot take what it gets is closed, and leaves the list, while it is gone through. */
+function eachConnection<Connection extends Receiver>(user: LocalUser<Connection>, call: (connection: Connection) => void) {
+  for (let index = user.connections.length - 1; index >= 0; index--) call(user.connections[index] as Connection);
 }
 
 function isFrames(step: Step<unknown>): step is Frames {

@@ -193,7 +193,12 @@ async function replayFromStore(
   }
 }
 
-function sendReplay(connection: Connection, conversation: Conversation, changes: readonly Replay[], context: Context): void {
+function sendReplay(
+  connection: Connection,
+  conversation: Conversation,
+  changes: readonly Replay[],
+  context: Context,
+): void {
   const { id } = conversation;
   const upTo = changes.at(-1)?.seq ?? conversation.head.seq;
   const frames = changes.length === 0 ? null : encodeFrames(changes.map(({ wire }) => wire));

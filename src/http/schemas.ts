@@ -2,6 +2,7 @@
 import Type from 'typebox';
 import { MAX_DISPLAY_NAME } from '../accounts/index.ts';
 import { ID_PATTERN } from '../protocol/ids.ts';
+import type { MessageState } from '../protocol/states.ts';
 
 export const closed = { additionalProperties: false } as const;
 
@@ -17,6 +18,31 @@ export const Profile = Type.Object(
 
 export const MAX_PAGE = 100;
 export const DEFAULT_PAGE = 50;
+
+export const Kind = Type.Enum(['direct', 'group', 'room']);
+export const Role = Type.Enum(['owner', 'moderator', 'member']);
+export const Standing = Type.Enum(['owner', 'moderator', 'member', 'invited']);
+
+/** For the documentation; the type is the protocol's. */
+export const MessageShape = Type.Unsafe<MessageState>(
+  Type.Object(
+    {
+      is: Type.Literal('message'),
+      seq: Type.Integer(),
+      n: Type.Integer(),
+      rev: Type.Integer({ description: 'Number of the last change that touched it.' }),
+      from: Id,
+      at: Type.Integer({ description: 'Unix ms.' }),
+      key: Type.Optional(Type.String()),
+      text: Type.String(),
+      mentions: Type.Optional(Type.Array(Type.String())),
+      edited: Type.Optional(Type.Integer({ description: 'Unix ms.' })),
+      deleted: Type.Optional(Type.Literal(true)),
+      reply: Type.Optional(Type.Integer()),
+    },
+    { description: 'The state of a message.' },
+  ),
+);
 
 /** `?cursor=&limit=`; a cursor is what the page before gave. */
 export const paging = {

@@ -4,11 +4,14 @@ import { randomUUID } from 'node:crypto';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import type { Accounts } from '../accounts/index.ts';
 import { ChatError } from '../errors.ts';
 import { authRoutes } from './auth.ts';
+import { conversationRoutes } from './conversations.ts';
 import { serveDocs } from './docs.ts';
+import type { Domain } from './domain.ts';
 import { healthRoutes, type Metrics } from './health.ts';
+import { memberRoutes } from './members.ts';
+import { messageRoutes } from './messages.ts';
 import { enforcePolicies, readCallers } from './policy.ts';
 import { handleClientError, handleError } from './problems.ts';
 import { authLimit, limitRequests } from './rate-limits.ts';
@@ -26,9 +29,8 @@ export interface HttpConfig {
   readonly requestTimeoutMs?: number;
 }
 
-export interface HttpDeps {
+export interface HttpDeps extends Domain {
   readonly config: HttpConfig;
-  readonly accounts: Accounts;
   readonly metrics: Metrics;
   /** What keeps the process from work; empty = ready. */
   readonly ready: () => readonly string[];
@@ -62,10 +64,14 @@ export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   return app;
 }
 
-function apiRoutes({ config, accounts }: HttpDeps) {
+function apiRoutes(deps: HttpDeps) {
+  const { config, accounts } = deps;
   return async (api: FastifyInstance): Promise<void> => {
     await api.register(authRoutes(accounts, authLimit(api, config.authRatePerMinute)));
     await api.register(userRoutes(accounts));
+    await api.register(conversationRoutes(deps));
+    await api.register(memberRoutes(deps));
+    await api.register(messageRoutes(deps));
   };
 }
 

@@ -7,7 +7,6 @@
 // the log. What must wait before it can be decided is held back in its lane.
 import {
   type Conversation,
-  type ConversationWrite,
   type Create,
   type Directory,
   decideConversationWrite,
@@ -17,37 +16,13 @@ import type { Counters } from '../counters.ts';
 import { ChatError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Limiter } from '../ports/limiter.ts';
-import type { Append, Appended, Change, Draft, Log, Receipt, Tail } from '../ports/log.ts';
+import type { Append, Appended, Change, Draft, Log, Tail } from '../ports/log.ts';
 import { movesGuard } from '../protocol/changes.ts';
 import { encodeFrame, encodeFrames } from '../protocol/codec.ts';
-import type { ConvId, Key, Seq, UserId } from '../protocol/ids.ts';
+import type { ConvId, Seq, UserId } from '../protocol/ids.ts';
 import type { TailMemory } from '../tail/index.ts';
-import type { Lane } from './lane.ts';
 import { decideAtOnce, decideMessageWrite, type Lookups, type MessageWrite } from './rules.ts';
-
-export type Write = MessageWrite | ConversationWrite;
-
-/** A write's way through `accept`. */
-export interface Submission {
-  readonly user: UserId;
-  readonly lane: Lane<Submission>;
-  /** Place in its lane, ascending. */
-  readonly order: number;
-  readonly key: Key | null;
-  readonly write: Write;
-  /** Called once, with the numbers given (none: no effect) or why not. */
-  answer(receipt: (Receipt & { readonly dup: boolean }) | null): void;
-  refuse(error: unknown): void;
-}
-
-/** Anything that costs a token: a write, or a read that its caller goes on with. */
-export interface Arrival {
-  readonly user: UserId;
-  readonly cost: number;
-  readonly submission: Submission | null;
-  admit(): void;
-  refuse(error: unknown): void;
-}
+import type { Arrival, Submission, Write } from './submission.ts';
 
 /** Where frames go: the gateway's hub. */
 export interface Audience {
@@ -107,8 +82,10 @@ export class Path {
       const waits = await this.#deps.limiter.take(arrivals.map(({ user, cost }) => ({ key: user, cost })));
       return arrivals.filter((arrival, index) => {
         const afterMs = waits[index] ?? 0;
-        if (afterMs > 0) arrival.refuse(new ChatError('rate_limited', { afterMs }));
-        return afterMs === 0;
+        if (afterMs === 0) return true;
+        this.#deps.counters.refusedByLimiter++;
+        arrival.refuse(new ChatError('rate_limited', { afterMs }));
+        return false;
       });
     } catch (error) {
       for (const arrival of arrivals) arrival.refuse(new ChatError('unavailable', { cause: error }));
@@ -253,7 +230,11 @@ export class Path {
 }
 
 /** Drafts of what needs no lookup, else undefined. @throws ChatError */
-function decideNow(conversation: Conversation, user: UserId, write: Exclude<Write, Create>): readonly Draft[] | undefined {
+function decideNow(
+  conversation: Conversation,
+  user: UserId,
+  write: Exclude<Write, Create>,
+): readonly Draft[] | undefined {
   switch (write.t) {
     case 'message':
     case 'edit':

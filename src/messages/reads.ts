@@ -6,7 +6,14 @@ import type { MessageStore } from '../ports/store.ts';
 import { type ChangeBody, erasedWire, parseChange } from '../protocol/changes.ts';
 import type { ConvId, Seq } from '../protocol/ids.ts';
 import { DEFAULT_HISTORY_LIMIT, DEFAULT_SYNC_LIMIT, MAX_ANSWER_BYTES } from '../protocol/limits.ts';
-import { foldMessage, type ItemState, type MessageState, memberStates, messageState, touchedBy } from '../protocol/states.ts';
+import {
+  foldMessage,
+  type ItemState,
+  type MessageState,
+  memberStates,
+  messageState,
+  touchedBy,
+} from '../protocol/states.ts';
 import type { TailMemory } from '../tail/index.ts';
 
 export interface HistoryQuery {
@@ -218,7 +225,6 @@ export class Reads {
       pin.release();
     }
   }
-
 }
 
 function foldAll(items: readonly MessageState[], changes: readonly ChangeBody[]): MessageState[] {
@@ -293,7 +299,9 @@ function eraseDeleted(stored: readonly Replay[], newer: readonly Change[]): read
   const deletions = newer.filter((change) => change.type === 'delete').map((change) => parseChange(change.wire));
   const deleted = new Set(deletions.flatMap(touchedBy));
   if (deleted.size === 0) return stored;
-  return stored.map((replay) => (speaksOf(replay.wire, deleted) ? { ...replay, wire: erasedWire(replay.wire) } : replay));
+  return stored.map((replay) =>
+    speaksOf(replay.wire, deleted) ? { ...replay, wire: erasedWire(replay.wire) } : replay,
+  );
 }
 
 function speaksOf(wire: string, messages: ReadonlySet<Seq>): boolean {

@@ -75,7 +75,9 @@ async function edit(
   if (state.from !== user) throw new ChatError('forbidden');
   if (state.deleted) throw new ChatError('gone');
   if (state.text === text) return NO_EFFECT;
-  return [{ type: 'edit', body: bodyText({ of: seq, text, mentions: await findMentions(conversation, text, lookups) }) }];
+  return [
+    { type: 'edit', body: bodyText({ of: seq, text, mentions: await findMentions(conversation, text, lookups) }) },
+  ];
 }
 
 async function deleteForAll(

@@ -2,7 +2,8 @@
 import type { Receipt } from '../ports/log.ts';
 import type { Key, UserId } from '../protocol/ids.ts';
 import { Lane } from './lane.ts';
-import type { Path, Submission, Write } from './path.ts';
+import type { Path } from './path.ts';
+import type { Submission, Write } from './submission.ts';
 
 /** What became of a write: the numbers of its change, or null where it had no effect. */
 export type Written = (Receipt & { readonly dup: boolean }) | null;

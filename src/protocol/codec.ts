@@ -14,6 +14,8 @@ const validators = new Map<string, Validator>(
 export interface Refused {
   readonly refused: ChatError;
   readonly id: string | undefined;
+  /** Its type, where it has a known one. */
+  readonly t: string | undefined;
 }
 
 /**
@@ -25,22 +27,22 @@ export function decode(data: string): ClientFrame | Refused {
   try {
     frame = JSON.parse(data);
   } catch {
-    return { refused: new ChatError('bad_json'), id: undefined };
+    return { refused: new ChatError('bad_json'), id: undefined, t: undefined };
   }
   if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) {
-    return { refused: new ChatError('bad_frame', { message: 'A frame is one JSON object.' }), id: undefined };
+    return { refused: new ChatError('bad_frame', { message: 'A frame is one JSON object.' }), id: undefined, t: undefined };
   }
   const { t, id } = frame as { t?: unknown; id?: unknown };
   const answerTo = typeof id === 'string' && id.length <= 64 ? id : undefined;
-  if (typeof t !== 'string') return { refused: new ChatError('bad_frame', { field: 't' }), id: answerTo };
+  if (typeof t !== 'string') return { refused: new ChatError('bad_frame', { field: 't' }), id: answerTo, t: undefined };
   const validator = validators.get(t);
-  if (validator === undefined) return { refused: new ChatError('unknown_type', { field: 't' }), id: answerTo };
-  if (!validator.Check(frame)) return { refused: shapeError(validator, frame), id: answerTo };
+  if (validator === undefined) return { refused: new ChatError('unknown_type', { field: 't' }), id: answerTo, t: undefined };
+  if (!validator.Check(frame)) return { refused: shapeError(validator, frame), id: answerTo, t };
   const checked = frame as ClientFrame;
   try {
     checkMeaning(checked);
   } catch (error) {
-    return { refused: error as ChatError, id: answerTo };
+    return { refused: error as ChatError, id: answerTo, t };
   }
   return checked;
 }

@@ -1,7 +1,7 @@
 // Every frame a client may send, as TypeBox schemas: the one source of shape for the decoder,
 // the types, the SDK and the documentation. Unknown fields are refused; numbers are never clamped.
 import Type, { type Static, type TObject, type TProperties } from 'typebox';
-import { type ConvId, ID_PATTERN, type Key, KEY_PATTERN } from './ids.ts';
+import { type ConvId, ID_PATTERN, KEY_PATTERN, type Key } from './ids.ts';
 import * as limits from './limits.ts';
 
 const closed = { additionalProperties: false } as const;

@@ -1,8 +1,9 @@
 // The tail in this node's memory: every change the store does not hold yet, and the latest ones beside, by conversation.
 // Reads lay it over the store's answer; a reader pins it before it asks the store, so that nothing slips between the two.
+
+import { type Change, covers, type Position } from '../ports/log.ts';
 import { type ChangeBody, erasedWire, movesGuard, parseChange } from '../protocol/changes.ts';
 import type { ConvId, Seq } from '../protocol/ids.ts';
-import { type Change, covers, type Position } from '../ports/log.ts';
 
 /** What a change costs in memory beside its text; measured, rounded up. */
 const ENTRY_BYTES = 200;

@@ -1,17 +1,30 @@
 // What the real server makes of the machine it is started on: its port, its folder, its signals.
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
 import { type Program, startProgram, startServer, temporaryFolder } from '../kit/process.ts';
 
 /** One line on standard error that says what, nothing on standard output, exit 2. */
 async function refused(t: Test, program: Program, what: RegExp): Promise<void> {
-  t.same(await program.exited, { code: 2, signal: null });
+  const started = program.wrote(/^listening/m).then(() => 'it started');
+  t.same(await Promise.race([program.exited, started]), { code: 2, signal: null });
   t.match(program.stderr, /^chatterbox: [^\n]+\n$/);
   t.match(program.stderr, what);
   t.equal(program.stdout, '');
 }
+
+const writeNotes = (file: string) => writeFile(file, 'These are my notes, and no database at all.\n'.repeat(100));
+const makeFolder = (file: string) => mkdir(file);
+
+async function makeForeignDatabase(file: string): Promise<void> {
+  const db = new DatabaseSync(file);
+  db.exec('CREATE TABLE photos (name TEXT); INSERT INTO photos VALUES (1); PRAGMA application_id = 1234');
+  db.close();
+}
+
+const contentOf = (file: string) => readFile(file).catch((error: NodeJS.ErrnoException) => error.code);
 
 t.test('SIGTERM and SIGINT end it with exit 0, having printed one line', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -72,21 +85,29 @@ t.test('a data folder that cannot be made is refused', async (t) => {
   const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'file'), '');
   for (const dataDir of [join(folder, 'file'), join(folder, 'file', 'below'), '/sys/chatterbox']) {
-    await refused(t, await startProgram(t, { dataDir }), /CHAT_DATA|data folder/i);
+    await refused(t, await startProgram(t, { dataDir }), /CHAT_DATA/);
   }
 });
 
-t.test('a folder that holds something else is refused and left as it is', async (t) => {
-  const folder = await temporaryFolder(t);
-  await writeFile(join(folder, 'holiday.jpg'), 'a photo');
-  await mkdir(join(folder, 'letters'));
-  await refused(t, await startProgram(t, { dataDir: folder }), /CHAT_DATA|data folder/i);
-  t.same((await readdir(folder)).sort(), ['holiday.jpg', 'letters']);
-});
+t.test(
+  'a data folder with files that are not ours under our names is refused, and they are left as they are',
+  async (t) => {
+    for (const name of ['log.db', 'store.db']) {
+      for (const make of [writeNotes, makeForeignDatabase, makeFolder]) {
+        const folder = await temporaryFolder(t);
+        const file = join(folder, name);
+        await make(file);
+        const before = await contentOf(file);
+        await refused(t, await startProgram(t, { dataDir: folder }), /data_(?:foreign|unusable): .*\.db/);
+        t.same(await contentOf(file), before, `${name} after ${make.name}`);
+      }
+    }
+  },
+);
 
 t.test('a second process on the same folder is refused, and the first goes on', async (t) => {
   const first = await startServer(t);
-  await refused(t, await startProgram(t, { dataDir: first.dataDir }), /in use/);
+  await refused(t, await startProgram(t, { dataDir: first.dataDir }), /data_in_use/);
   t.equal((await fetch(`${first.url}/health`)).status, 200);
 });
 

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { memorySessions } from '../../src/adapters/memory/sessions.ts';
-import { SESSIONS_SCHEMA, sessionOperations, sqliteSessions } from '../../src/adapters/sqlite/sessions.ts';
+import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts';
 import { sessionsContract } from './sessions.ts';
-import { sqliteCall } from './sqlite-call.ts';
+import { freshStore } from './store-sqlite.ts';
 
 t.test('memory', async (t) => {
   sessionsContract(t, async () => ({ sessions: memorySessions() }));
@@ -10,7 +10,7 @@ t.test('memory', async (t) => {
 
 t.test('sqlite', async (t) => {
   sessionsContract(t, async (t) => {
-    const { call, reopen } = await sqliteCall(t, SESSIONS_SCHEMA, sessionOperations);
-    return { sessions: sqliteSessions(call), reopen: async () => sqliteSessions(await reopen()) };
+    const { thread, reopen } = await freshStore(t);
+    return { sessions: sqliteSessions(thread.call), reopen: async () => sqliteSessions((await reopen()).thread.call) };
   });
 });

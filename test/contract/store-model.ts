@@ -112,15 +112,37 @@ function createAny(random: Random, writer: Writer, id: ConvId): void {
     role: index === 0 ? 'owner' : 'member',
   }));
   const fields = { title: `Title of ${id}`, topic: 'x', public: random.chance(0.5), settings: { slow: 3 } };
-  writer.write(id, 'conv', random.pick(USERS), { kind: random.pick(['group', 'room']), ...fields, members }, 'creation');
+  writer.write(
+    id,
+    'conv',
+    random.pick(USERS),
+    { kind: random.pick(['group', 'room']), ...fields, members },
+    'creation',
+  );
 }
 
 const KINDS: readonly [number, (random: Random, writer: Writer, id: ConvId) => [ChangeType, object]][] = [
   [45, (random) => ['message', { text: random.pick(TEXTS) }]],
-  [5, (random) => ['message', { text: 'with', files: [{ id: 'f1', name: 'a.png', type: 'image/png', size: 3 }], mentions: [random.pick(USERS)] }]],
+  [
+    5,
+    (random) => [
+      'message',
+      {
+        text: 'with',
+        files: [{ id: 'f1', name: 'a.png', type: 'image/png', size: 3 }],
+        mentions: [random.pick(USERS)],
+      },
+    ],
+  ],
   [5, (random, writer, id) => ['message', { text: 're', reply: seqIn(random, writer, id) }]],
   [10, (random, writer, id) => ['message', { text: 'in thread', thread: seqIn(random, writer, id) }]],
-  [13, (random, writer, id) => ['edit', { of: seqIn(random, writer, id), text: random.pick(TEXTS), ...mentionAny(random) }]],
+  [
+    13,
+    (random, writer, id) => [
+      'edit',
+      { of: seqIn(random, writer, id), text: random.pick(TEXTS), ...mentionAny(random) },
+    ],
+  ],
   [6, (random, writer, id) => ['delete', { of: seqIn(random, writer, id) }]],
   [3, (random, writer, id) => ['react', { of: seqIn(random, writer, id), emoji: '👍', on: random.chance(0.7) }]],
   [2, (random, writer, id) => ['pin', { of: seqIn(random, writer, id), on: random.chance(0.7) }]],

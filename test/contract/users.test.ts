@@ -1,7 +1,7 @@
 import t from 'tap';
 import { memoryUsers } from '../../src/adapters/memory/users.ts';
-import { sqliteUsers, USERS_SCHEMA, userOperations } from '../../src/adapters/sqlite/users.ts';
-import { sqliteCall } from './sqlite-call.ts';
+import { sqliteUsers } from '../../src/adapters/sqlite/users.ts';
+import { freshStore } from './store-sqlite.ts';
 import { usersContract } from './users.ts';
 
 t.test('memory', async (t) => {
@@ -10,7 +10,7 @@ t.test('memory', async (t) => {
 
 t.test('sqlite', async (t) => {
   usersContract(t, async (t) => {
-    const { call, reopen } = await sqliteCall(t, USERS_SCHEMA, userOperations);
-    return { users: sqliteUsers(call), reopen: async () => sqliteUsers(await reopen()) };
+    const { thread, reopen } = await freshStore(t);
+    return { users: sqliteUsers(thread.call), reopen: async () => sqliteUsers((await reopen()).thread.call) };
   });
 });

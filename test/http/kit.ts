@@ -1,13 +1,23 @@
 // A listening HTTP server on the adapters in memory, and a way to call it.
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
-import { createAccounts, createPasswords, type Tokens } from '../../src/accounts/index.ts';
+import { type Accounts, createAccounts, createPasswords, type Tokens } from '../../src/accounts/index.ts';
+import { systemClock } from '../../src/adapters/memory/clock.ts';
+import { memoryLimiter } from '../../src/adapters/memory/limiter.ts';
+import { openMemoryLog } from '../../src/adapters/memory/log.ts';
 import { memorySessions } from '../../src/adapters/memory/sessions.ts';
 import { memorySignals } from '../../src/adapters/memory/signals.ts';
+import { memoryStore } from '../../src/adapters/memory/store.ts';
 import { memoryUsers } from '../../src/adapters/memory/users.ts';
+import { Directory, Rooms } from '../../src/conversations/index.ts';
+import { Counters } from '../../src/counters.ts';
 import { buildHttp, type HttpConfig } from '../../src/http/server.ts';
 import { accessTokens } from '../../src/http/tokens.ts';
+import { Path, Reads } from '../../src/messages/index.ts';
+import { Persister } from '../../src/persist/index.ts';
 import type { Signal } from '../../src/ports/signals.ts';
+import { Marks } from '../../src/receipts/index.ts';
+import { TailMemory } from '../../src/tail/index.ts';
 import { fakeClock } from '../kit/clock.ts';
 
 export const SECRET = 'a secret of tests that is long enough for HS256';
@@ -61,7 +71,9 @@ export async function server(t: Test, options: Options = {}) {
     registration,
     accessTtlMs: 900_000,
   });
+  const { log, ...talk } = await conversations(t, accounts);
   const app = await buildHttp({
+    ...talk,
     config: { ...NO_LIMITS, ...options.config },
     accounts,
     metrics: { text: async () => ({ type: 'text/plain; version=0.0.4', body: 'chat_up 1\n' }) },
@@ -93,5 +105,53 @@ export async function server(t: Test, options: Options = {}) {
     return call('POST', 'auth/register', { body, headers });
   }
 
-  return { app, url, port, clock, accounts, tokens, users, sessions, heard, call, register };
+  return { app, url, port, clock, accounts, tokens, users, sessions, heard, call, register, log };
+}
+
+/** The domain of conversations and messages, as app.ts wires it. */
+async function conversations(t: Test, accounts: Accounts) {
+  const clock = systemClock();
+  const log = await openMemoryLog();
+  const store = memoryStore();
+  const tail = new TailMemory(await store.messages.watermark(), 1_000_000);
+  const directory = new Directory(store.conversations, tail, 1_000, () => false);
+  const reads = new Reads({ store: store.messages, tail, log });
+  const marks = new Marks(store.marks, memorySignals(), clock, (error) => t.fail(String(error)));
+  const path = new Path({
+    log,
+    clock,
+    directory,
+    tail,
+    limiter: memoryLimiter({ rate: 0, burst: 0 }, clock),
+    counters: new Counters(),
+    audience: { deliver: () => {}, deliverGuardMove: () => {} },
+    lookups: {
+      message: async (conversation, seq) => {
+        await reads.cover();
+        return reads.message(conversation.id, seq);
+      },
+      idsOf: async (names) => accounts.names.idsOf(names),
+    },
+    onSent: (conv, user, n) => marks.sent(conv, user, n),
+  });
+  const persister = new Persister({
+    log,
+    store: store.messages,
+    batch: 64,
+    trimEvery: 1_000,
+    onStored: (upTo) => tail.onStored(upTo),
+    clock,
+    onFault: (error) => t.fail(String(error)),
+  });
+  const deliverTail = log.tail(await store.messages.watermark());
+  const running = [path.deliver(deliverTail), persister.run()];
+  t.teardown(async () => {
+    await marks.close();
+    await deliverTail.return();
+    await persister.stop();
+    await Promise.all(running);
+    await log.close();
+  });
+  const rooms = new Rooms({ conversations: store.conversations, messages: store.messages, log, clock });
+  return { log, directory, marks, path, reads, rooms };
 }

@@ -51,6 +51,7 @@ export interface ServerProcess extends Program {
 }
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+const END_WITH_PARENT = new URL('./end-with-parent.ts', import.meta.url).href;
 
 /** Limits off: a test that wants one sets it. */
 const KIT_ENV = { CHAT_PORT: '0', CHAT_HTTP_RATE: '0', CHAT_AUTH_RATE: '0', CHAT_MESSAGE_RATE: '0' };
@@ -92,8 +93,11 @@ class Spawned implements Program {
 
   constructor(t: Owner, options: ServerOptions & { readonly dataDir: string }) {
     const env = { ...cleanEnv(), ...KIT_ENV, CHAT_DATA: options.dataDir, ...options.env };
-    const words = [...(options.nodeArgs ?? []), options.main ?? MAIN, ...(options.args ?? [])];
-    const child = spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const nodeArgs = ['--import', END_WITH_PARENT, ...(options.nodeArgs ?? [])];
+    const child = spawn(process.execPath, [...nodeArgs, options.main ?? MAIN, ...(options.args ?? [])], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    }) as ChildProcessByStdio<null, Readable, Readable>;
     this.child = child;
     this.pid = child.pid ?? 0;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -103,9 +107,6 @@ class Spawned implements Program {
       this.stderr += text;
     });
     this.exited = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
-    const killNow = () => child.kill('SIGKILL');
-    process.once('exit', killNow);
-    void this.exited.then(() => process.off('exit', killNow));
     t.teardown(() => this.kill('SIGKILL'));
   }
 
@@ -131,7 +132,7 @@ class Spawned implements Program {
 }
 
 /** The environment without settings of ours, and without what tap adds for its own children. */
-function cleanEnv(): Record<string, string | undefined> {
+export function cleanEnv(): Record<string, string | undefined> {
   const isForeign = (name: string) => /^(?:NODE_OPTIONS$|CHAT_|TAP|_TAPJS)/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isForeign(name)));
 }

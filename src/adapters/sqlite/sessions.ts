@@ -4,6 +4,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Rotation, Session, SessionStore } from '../../ports/accounts.ts';
 import type { Millis, SessionId, UserId } from '../../protocol/ids.ts';
+import type { Call, CallOf } from './thread.ts';
 
 export const SESSIONS_SCHEMA = `
 CREATE TABLE IF NOT EXISTS sessions (
@@ -22,8 +23,6 @@ CREATE TABLE IF NOT EXISTS refresh_tokens (
 ) STRICT, WITHOUT ROWID;
 `;
 
-type Operations = Record<string, (...args: never[]) => unknown>;
-
 interface SessionRow {
   readonly id: SessionId;
   readonly user: UserId;
@@ -38,7 +37,7 @@ function sessionOf({ id, user, created_at: createdAt }: SessionRow): Session {
 }
 
 /** Operations `sessions.*`; each runs alone, in its own savepoint. */
-export function sessionOperations(db: DatabaseSync): Operations {
+export function sessionOperations(db: DatabaseSync) {
   const insertSession = db.prepare('INSERT INTO sessions VALUES (?, ?, ?, 1, ?, 0)');
   const insertToken = db.prepare('INSERT INTO refresh_tokens VALUES (?, ?, ?)');
   const selectLive = db.prepare('SELECT * FROM sessions WHERE id = ? AND ended = 0');
@@ -83,18 +82,18 @@ export function sessionOperations(db: DatabaseSync): Operations {
     'sessions.get': get,
     'sessions.rotate': rotate,
     'sessions.end': (id: SessionId) => void end.run(id),
-    'sessions.endOthers': (user: UserId, keep: SessionId | null) => endOthers.all(user, keep).map((row) => row.id),
+    'sessions.endOthers': (user: UserId, keep: SessionId | null) =>
+      endOthers.all(user, keep).map((row) => row.id as SessionId),
   };
 }
 
-/** @param call runs an operation on the worker thread and resolves once it is committed */
-export function sqliteSessions(call: (op: string, ...args: unknown[]) => Promise<unknown>): SessionStore {
+export function sqliteSessions(call: Call): SessionStore {
+  const run = call as CallOf<ReturnType<typeof sessionOperations>>;
   return {
-    open: (session, refreshHash) => call('sessions.open', session, refreshHash) as ReturnType<SessionStore['open']>,
-    get: (id) => call('sessions.get', id) as ReturnType<SessionStore['get']>,
-    rotate: (refreshHash, nextHash, now, graceMs) =>
-      call('sessions.rotate', refreshHash, nextHash, now, graceMs) as ReturnType<SessionStore['rotate']>,
-    end: (id) => call('sessions.end', id) as ReturnType<SessionStore['end']>,
-    endOthers: (user, keep) => call('sessions.endOthers', user, keep) as ReturnType<SessionStore['endOthers']>,
+    open: (session, refreshHash) => run('sessions.open', session, refreshHash),
+    get: (id) => run('sessions.get', id),
+    rotate: (refreshHash, nextHash, now, graceMs) => run('sessions.rotate', refreshHash, nextHash, now, graceMs),
+    end: (id) => run('sessions.end', id),
+    endOthers: (user, keep) => run('sessions.endOthers', user, keep),
   };
 }

@@ -95,8 +95,8 @@ class DatabaseThread implements Thread {
 
   #onAnswers(answers: readonly AnswerMessage[]): void {
     const waiters = this.#waiting.splice(0, answers.length);
-    if (this.#state === 'opening') this.#state = 'open';
     for (const [index, answer] of answers.entries()) {
+      if (this.#state === 'opening') this.#state = 'failure' in answer ? 'closed' : 'open';
       if ('failure' in answer) waiters[index]?.reject(errorOf(answer.failure));
       else waiters[index]?.resolve(answer.value);
     }

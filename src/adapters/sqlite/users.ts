@@ -3,6 +3,7 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { User, UserPatch, UserStore } from '../../ports/accounts.ts';
 import type { UserId } from '../../protocol/ids.ts';
+import type { Call, CallOf } from './thread.ts';
 
 export const USERS_SCHEMA = `
 CREATE TABLE IF NOT EXISTS users (
@@ -22,7 +23,6 @@ CREATE INDEX IF NOT EXISTS users_by_display ON users (display_key, name);
 const HIGHEST = '\u{10FFFF}';
 
 type Row = Record<string, SQLOutputValue>;
-type Operations = Record<string, (...args: never[]) => unknown>;
 type Page = Awaited<ReturnType<UserStore['search']>>;
 
 function userOf(row: Row): User {
@@ -37,7 +37,7 @@ function userOf(row: Row): User {
 }
 
 /** Operations `users.*`; each runs alone, in its own savepoint. */
-export function userOperations(db: DatabaseSync): Operations {
+export function userOperations(db: DatabaseSync) {
   const insert = db.prepare('INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const selectById = db.prepare('SELECT * FROM users WHERE id = ?');
   const selectByName = db.prepare('SELECT * FROM users WHERE name = ?');
@@ -97,14 +97,14 @@ function rowsOf(statement: ReturnType<DatabaseSync['prepare']>, keys: readonly s
   return [...new Set(keys)].map((key) => statement.get(key)).filter((row) => row !== undefined);
 }
 
-/** @param call runs an operation on the worker thread and resolves once it is committed */
-export function sqliteUsers(call: (op: string, ...args: unknown[]) => Promise<unknown>): UserStore {
+export function sqliteUsers(call: Call): UserStore {
+  const run = call as CallOf<ReturnType<typeof userOperations>>;
   return {
-    create: (user) => call('users.create', user) as ReturnType<UserStore['create']>,
-    byLogin: (login) => call('users.byLogin', login) as ReturnType<UserStore['byLogin']>,
-    byIds: (ids) => call('users.byIds', ids) as ReturnType<UserStore['byIds']>,
-    byNames: (names) => call('users.byNames', names) as ReturnType<UserStore['byNames']>,
-    search: (prefix, cursor, limit) => call('users.search', prefix, cursor, limit) as ReturnType<UserStore['search']>,
-    update: (id, patch) => call('users.update', id, patch) as ReturnType<UserStore['update']>,
+    create: (user) => run('users.create', user),
+    byLogin: (login) => run('users.byLogin', login),
+    byIds: (ids) => run('users.byIds', ids),
+    byNames: (names) => run('users.byNames', names),
+    search: (prefix, cursor, limit) => run('users.search', prefix, cursor, limit),
+    update: (id, patch) => run('users.update', id, patch),
   };
 }

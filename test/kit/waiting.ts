@@ -1,0 +1,31 @@
+// Waiting for what a test expects: on events, or by asking again; always with a generous end that says what was seen.
+
+/** Only a run that hangs gets there. */
+export const WAIT_MS = 30_000;
+const ASK_EVERY_MS = 20;
+
+/** The promise's value. @throws with `seen()` when it takes unreasonably long */
+export async function soon<Value>(promise: Promise<Value>, seen: () => string, withinMs = WAIT_MS): Promise<Value> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`waited ${withinMs} ms; ${seen()}`)), withinMs);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Asks until the check neither throws nor answers false; its last failure is thrown. */
+export async function eventually<Value>(check: () => Value | Promise<Value>, withinMs = WAIT_MS): Promise<Value> {
+  const endMs = performance.now() + withinMs;
+  for (;;) {
+    try {
+      const value = await check();
+      if (value !== false) return value;
+      if (performance.now() > endMs) throw new Error('it stayed false');
+    } catch (error) {
+      if (performance.now() > endMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
+  }
+}

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 /** Tests start servers, and more of them than this at once only wait for each other. */
 const MAX_JOBS = 4;
 /** Most a file may take, seconds; generous, since it only has to end a run that hangs. */
-const FILE_TIMEOUT_S = 180;
+const FILE_TIMEOUT_S = 600;
 const ROOT = new URL('..', import.meta.url);
 
 const RESULT = /^ *(?<status>(?:not )?ok) \d+(?: - (?<name>.*?))?(?<remark> # .*)?$/;
@@ -89,6 +89,8 @@ async function main(paths: readonly string[]): Promise<void> {
   const report = new Report();
   const tap = startTap(paths.flatMap(testsOf));
   if (tap.stdout === null) throw new Error('tap has no output');
+  // tap ends its tests, and they what they started; without this they would go on alone.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tap.kill(signal));
   createInterface({ input: tap.stdout }).on('line', (line) => report.readLine(line));
   const code = await new Promise((resolve) => tap.once('close', resolve));
   const isGreen = code === 0 && report.failed === 0 && report.passed > 0;

@@ -70,9 +70,10 @@ async function look(stage: Stage) {
   return { counts, cpu: markCpu(stage.child.pid), atMs: performance.now() };
 }
 
-/** What the generators counted over a whole bar; everything but `delivered` has to be 0. */
+/** What the generators counted over a whole bar; everything but the first two has to be 0. */
 export interface Audit {
   delivered: number;
+  ephemeral: number;
   lost: number;
   repeated: number;
   reordered: number;
@@ -81,7 +82,7 @@ export interface Audit {
 }
 
 export function newAudit(): Audit {
-  return { delivered: 0, lost: 0, repeated: 0, reordered: 0, refused: 0, dropped: 0 };
+  return { delivered: 0, ephemeral: 0, lost: 0, repeated: 0, reordered: 0, refused: 0, dropped: 0 };
 }
 
 export function addToAudit(audit: Audit, totals: Totals): void {

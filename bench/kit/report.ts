@@ -100,8 +100,8 @@ export function table(results: readonly Kept[]): string {
 }
 
 export function auditLine({ bar, audit, loadCpu, durability }: Kept): string {
-  const { delivered, lost, repeated, reordered, refused, dropped } = audit;
-  const counts = `${delivered} delivered, ${lost} lost, ${repeated} repeated, ${reordered} reordered, ${refused} refused, ${dropped} dropped`;
+  const { delivered, ephemeral, lost, repeated, reordered, refused, dropped } = audit;
+  const counts = `${delivered} delivered and ${ephemeral} ephemeral, ${lost} lost, ${repeated} repeated, ${reordered} reordered, ${refused} refused, ${dropped} dropped`;
   const load =
     loadCpu > 0
       ? `; generator at most ${Math.round(loadCpu * 100)} % of a core${loadCpu > 0.9 ? ' (BOUND BY IT)' : ''}`

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { cp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { signAccess } from '../../src/accounts/tokens.ts';
 import { openSqliteLog } from '../../src/adapters/sqlite/log.ts';
@@ -12,8 +13,8 @@ import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts';
 import { openSqliteStore } from '../../src/adapters/sqlite/store.ts';
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts';
 import { accessTokens } from '../../src/http/tokens.ts';
-import { Persister } from '../../src/persist/index.ts';
-import type { Append, Log } from '../../src/ports/log.ts';
+import type { Append, Log, Tail } from '../../src/ports/log.ts';
+import type { MessageStore } from '../../src/ports/store.ts';
 import { bodyText } from '../../src/protocol/changes.ts';
 import type { ConvId, Key, SessionId, UserId } from '../../src/protocol/ids.ts';
 import type { Scene, SceneConv } from './scene.ts';
@@ -21,11 +22,12 @@ import { makeTemporary, removeTemporary } from './temporary.ts';
 
 export const SECRET = 'bench-secret-bench-secret-bench-secret-bench-secret';
 
-const SOURCES = ['adapters/sqlite', 'persist', 'protocol'];
+const SOURCES = ['adapters/sqlite', 'protocol'];
 const KEPT_PREFIX = 'chatterbox-bench-world-';
 const USERS_AT_ONCE = 500;
 const MEMBERS_PER_ITEM = 100;
 const CHANGES_AT_ONCE = 2_000;
+const SAY_EVERY = 100_000;
 const TOKEN_MS = 86_400_000;
 
 export function userId(user: number): UserId {
@@ -97,24 +99,29 @@ async function mint(scene: Scene, kept: string, say: (text: string) => void): Pr
   const store = await openSqliteStore({ file: storeFile });
   const log = await openSqliteLog({ file: join(making, 'log.db'), storeFile, budgetBytes: 2 ** 34 });
   await mintUsers(scene, store.thread.call, say);
-  const { promise: stored, resolve } = Promise.withResolvers<void>();
-  let expected = Number.POSITIVE_INFINITY;
-  const persister = new Persister({
-    log,
-    store: store.messages,
-    batch: CHANGES_AT_ONCE,
-    trimEvery: CHANGES_AT_ONCE * 10,
-    onStored: ([offset = 0]) => (offset >= expected ? resolve() : undefined),
-  });
-  const running = persister.run();
-  expected = await mintChanges(scene, log, say);
-  if ((persister.watermark[0] ?? 0) < expected) await stored;
-  await persister.stop();
-  await running;
-  await log.trim([expected]);
+  const tail = log.tail([0]);
+  const storing = storeAll(tail, log, store.messages);
+  await mintChanges(scene, log, say);
+  await stored(log, store.messages);
+  await tail.return();
+  await storing;
   await log.close();
   await store.close();
   await rename(making, kept);
+}
+
+/** What the persister does in the server. */
+async function storeAll(tail: Tail, log: Log, store: MessageStore): Promise<void> {
+  for await (const changes of tail) {
+    const upTo = [changes.at(-1)?.offset ?? 0];
+    await store.apply(changes, upTo);
+    await log.trim(upTo);
+  }
+}
+
+async function stored(log: Log, store: MessageStore): Promise<void> {
+  const [head = 0] = log.state().head;
+  while (((await store.watermark())[0] ?? 0) < head) await delay(20);
 }
 
 type Call = Parameters<typeof sqliteUsers>[0];
@@ -122,8 +129,8 @@ type Call = Parameters<typeof sqliteUsers>[0];
 async function mintUsers(scene: Scene, call: Call, say: (text: string) => void): Promise<void> {
   const users = sqliteUsers(call);
   const sessions = sqliteSessions(call);
+  say(`preparing ${scene.name}: ${scene.users} users, ${scene.convs.length} conversations`);
   for (let first = 0; first < scene.users; first += USERS_AT_ONCE) {
-    say(`${scene.name}: ${first} of ${scene.users} users`);
     const batch = Array.from({ length: Math.min(USERS_AT_ONCE, scene.users - first) }, (_, index) => first + index);
     await Promise.all(batch.flatMap((user) => [users.create(newUser(user)), sessions.open(...newSession(user))]));
   }
@@ -146,8 +153,7 @@ function newSession(user: number) {
   return [session, hashed(`refresh ${user}`, 32)] as const;
 }
 
-/** @returns the number of changes */
-async function mintChanges(scene: Scene, log: Log, say: (text: string) => void): Promise<number> {
+async function mintChanges(scene: Scene, log: Log, say: (text: string) => void): Promise<void> {
   const total = scene.convs.reduce((sum, conv) => sum + 1 + conv.members.length + (conv.messages ?? 0), 0);
   let done = 0;
   let waiting = 0;
@@ -155,10 +161,12 @@ async function mintChanges(scene: Scene, log: Log, say: (text: string) => void):
   const flush = async () => {
     const answers = await log.append(items);
     if (answers.some((answer) => answer.is !== 'ok')) throw new Error('the log refused the scene');
-    done += waiting;
+    const last = waiting;
+    done += last;
     waiting = 0;
     items = [];
-    say(`${scene.name}: ${done} of at most ${total} changes`);
+    if (Math.floor(done / SAY_EVERY) > Math.floor((done - last) / SAY_EVERY))
+      say(`${scene.name}: ${done} of some ${total} changes`);
   };
   for (const [index, conv] of scene.convs.entries()) {
     for (const item of changesOf(convId(index), conv)) {
@@ -168,7 +176,6 @@ async function mintChanges(scene: Scene, log: Log, say: (text: string) => void):
     }
   }
   if (items.length > 0) await flush();
-  return done;
 }
 
 /** The creation, the members beyond the first hundred, the messages; numbers and guards follow from the order. */

@@ -78,9 +78,8 @@ export const NETWORK: Kind<string> = {
 };
 
 export const ORIGIN: Kind<string> = {
-  is: 'an origin such as https://chat.example.org, or * for any',
+  is: 'an origin such as https://chat.example.org',
   read: (text) => {
-    if (text === '*') return text;
     const parsed = URL.canParse(text) ? new URL(text) : null;
     const bare = parsed !== null && /^https?:\/\/[^/?#@]+$/i.test(text);
     return bare ? parsed.origin : undefined;

@@ -10,7 +10,7 @@ import { ChatError, type ErrorCode, errorEntry } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Signals } from '../ports/signals.ts';
 import type { Welcome } from '../protocol/answers.ts';
-import { decode } from '../protocol/codec.ts';
+import { decode, type Refused } from '../protocol/codec.ts';
 import type { Millis } from '../protocol/ids.ts';
 import { AUTH_TIMEOUT_MS, FLOOD_BURSTS, HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_TEXT } from '../protocol/limits.ts';
 import { Connection, type Shared } from './connection.ts';
@@ -152,11 +152,9 @@ export class Gateway {
     if (isBinary) return this.#onBinary(connection);
     const frame = decode(data.toString());
     if (!('refused' in frame)) return dispatch(connection, frame, this.#context);
-    const isEarly = this.#isBeforeReady(connection) && frame.t !== 'hello';
-    connection.refuse(isEarly ? new ChatError('unauthenticated') : frame.refused, frame.id);
+    connection.refuse(this.#isBeforeReady(connection) ? refusalBeforeReady(frame) : frame.refused, frame.id);
   }
 
-  /** Whatever is no `hello` is then `unauthenticated`, what is no frame at all included. */
   #isBeforeReady(connection: Connection): boolean {
     return connection.state === 'opening' || connection.state === 'greeting';
   }
@@ -208,6 +206,12 @@ export class Gateway {
     await connection.idle();
     connection.close('going_away');
   }
+}
+
+/** Whatever is no `hello` is `unauthenticated`, what is no frame at all included; a `hello` without a token has a bad one. */
+function refusalBeforeReady({ t, refused }: Refused): ChatError {
+  if (t !== 'hello') return new ChatError('unauthenticated');
+  return refused.field === 'token' ? new ChatError('invalid_token') : refused;
 }
 
 /** Answered only when the peer takes what it gets: a flood of pings is not buffered. */

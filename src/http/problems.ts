@@ -23,16 +23,14 @@ export const Problem = Type.Object(
   { $id: 'Problem', description: 'A failure (RFC 9457).' },
 );
 
-/** The framework's refusals of malformed requests. */
+/** The framework's refusals of malformed requests. Any other with a 4xx status is that of a file there is not. */
 const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'bad_json',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'bad_json',
   FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad_frame',
   FST_ERR_BAD_URL: 'bad_frame',
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
-  FST_ERR_NOT_FOUND: 'not_found',
+  ENAMETOOLONG: 'not_found',
 };
 
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
@@ -43,8 +41,9 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
 
 function failureOf(error: unknown): ChatError {
   if (error instanceof ChatError) return error;
-  const code = FRAMEWORK_CODES[(error as { code?: string }).code ?? ''];
-  return new ChatError(code ?? 'internal', { cause: error });
+  const { code = '', statusCode = 500 } = error as { code?: string; statusCode?: number };
+  const isRefused = statusCode >= 400 && statusCode < 500;
+  return new ChatError(FRAMEWORK_CODES[code] ?? (isRefused ? 'not_found' : 'internal'), { cause: error });
 }
 
 function writeProblem(failure: ChatError, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -30,13 +30,18 @@ export function decode(data: string): ClientFrame | Refused {
     return { refused: new ChatError('bad_json'), id: undefined, t: undefined };
   }
   if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) {
-    return { refused: new ChatError('bad_frame', { message: 'A frame is one JSON object.' }), id: undefined, t: undefined };
+    return {
+      refused: new ChatError('bad_frame', { message: 'A frame is one JSON object.' }),
+      id: undefined,
+      t: undefined,
+    };
   }
   const { t, id } = frame as { t?: unknown; id?: unknown };
   const answerTo = typeof id === 'string' && id.length <= 64 ? id : undefined;
   if (typeof t !== 'string') return { refused: new ChatError('bad_frame', { field: 't' }), id: answerTo, t: undefined };
   const validator = validators.get(t);
-  if (validator === undefined) return { refused: new ChatError('unknown_type', { field: 't' }), id: answerTo, t: undefined };
+  if (validator === undefined)
+    return { refused: new ChatError('unknown_type', { field: 't' }), id: answerTo, t: undefined };
   if (!validator.Check(frame)) return { refused: shapeError(validator, frame), id: answerTo, t };
   const checked = frame as ClientFrame;
   try {
@@ -52,6 +57,7 @@ function checkMeaning(frame: ClientFrame): void {
   switch (frame.t) {
     case 'message':
       checkMessageText(frame.text, frame.files !== undefined && frame.files.length > 0);
+      checkDistinct(frame.files ?? [], 'files');
       break;
     case 'edit':
       checkMessageText(frame.text, false);
@@ -68,6 +74,11 @@ function checkMeaning(frame: ClientFrame): void {
   }
 }
 
+/** Not by `uniqueItems`: the validator compares items before it has seen what they are, as deep as they go. */
+function checkDistinct(ids: readonly string[], field: string): void {
+  if (new Set(ids).size < ids.length) throw new ChatError('bad_frame', { field });
+}
+
 function checkOneAnchor(frame: RequestOf<'history'>): void {
   const anchors = [frame.before, frame.after, frame.around].filter((anchor) => anchor !== undefined);
   if (anchors.length > 1) throw new ChatError('bad_frame', { message: 'Give one of before, after and around.' });
@@ -77,8 +88,13 @@ function shapeError(validator: Validator, frame: object): ChatError {
   const first = validator.Errors(frame).find((error) => error.instancePath !== '' || error.keyword === 'required');
   if (first === undefined) return new ChatError('bad_frame');
   const params = first.params as { requiredProperties?: string[] };
-  const field = first.instancePath.split('/')[1] ?? params.requiredProperties?.[0];
+  const field = firstName(first.instancePath) ?? params.requiredProperties?.[0];
   return new ChatError('bad_frame', field === undefined || field.length > 64 ? {} : { field });
+}
+
+/** The first name of a JSON Pointer (RFC 6901 section 4: `~1` is a slash, `~0` a tilde). */
+function firstName(pointer: string): string | undefined {
+  return pointer.split('/')[1]?.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
 const OP_TEXT = 0x81;

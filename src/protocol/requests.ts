@@ -33,7 +33,10 @@ export const REQUESTS = {
     device: Type.Optional(Type.String({ minLength: 1, maxLength: 40 })),
     since: Type.Optional(
       Type.Object(
-        { epoch: Type.String({ maxLength: 4_096 }), convs: Type.Record(Type.String({ pattern: ID_PATTERN }), cursor) },
+        {
+          epoch: Type.String({ maxLength: 4_096 }),
+          convs: Type.Record(Type.String({ pattern: ID_PATTERN }), cursor, closed),
+        },
         closed,
       ),
     ),
@@ -46,7 +49,7 @@ export const REQUESTS = {
     text: Type.String(),
     reply: Type.Optional(seq),
     thread: Type.Optional(seq),
-    files: Type.Optional(Type.Array(fileId, { maxItems: limits.MAX_FILES, uniqueItems: true })),
+    files: Type.Optional(Type.Array(fileId, { maxItems: limits.MAX_FILES })),
   }),
   edit: request('edit', { conv, seq, text: Type.String() }),
   delete: request('delete', { conv, seq, for: Type.Union([Type.Literal('all'), Type.Literal('me')]) }),

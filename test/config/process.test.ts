@@ -126,8 +126,8 @@ t.test('CHAT_LOG_LEVEL silences the log', async (t) => {
 t.test('an older Node is told what is needed, in one line, with exit 2', async (t) => {
   for (const version of ['24.14.9', '20.20.2', '8.17.0']) {
     const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
-    const nodeArgs = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`];
-    const program = await startProgram(t, { main: BIN, args: ['--version'], nodeArgs });
+    const preload = `data:text/javascript,${encodeURIComponent(pretend)}`;
+    const program = await startProgram(t, { command: [process.execPath, '--import', preload, BIN] });
     t.same(await program.exited, { code: 2, signal: null }, version);
     t.match(program.stderr, new RegExp(`^chatterbox: needs Node 24.15 or newer, this is ${version};.*\\n$`));
     t.equal(program.stdout, '');
@@ -135,7 +135,7 @@ t.test('an older Node is told what is needed, in one line, with exit 2', async (
 });
 
 t.test('a Node that is new enough runs the program by its bin', async (t) => {
-  const program = await startProgram(t, { main: BIN, args: ['--version'] });
+  const program = await startProgram(t, { command: [process.execPath, BIN, '--version'] });
   t.same(await program.exited, { code: 0, signal: null });
   t.equal(program.stdout, `${manifest.version}\n`);
 });

@@ -6,6 +6,8 @@ import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
 import { type Program, startProgram, startServer, temporaryFolder } from '../kit/process.ts';
 
+const ROOT = new URL('../..', import.meta.url).pathname;
+
 /** One line on standard error that says what, nothing on standard output, exit 2. */
 async function refused(t: Test, program: Program, what: RegExp): Promise<void> {
   const started = program.wrote(/^listening/m).then(() => 'it started');
@@ -39,6 +41,13 @@ t.test('a second signal changes nothing', async (t) => {
   process.kill(server.pid, 'SIGTERM');
   process.kill(server.pid, 'SIGINT');
   t.same(await server.kill('SIGTERM'), { code: 0, signal: null });
+});
+
+t.test('`npm start` passes the signal on, and its exit code back', async (t) => {
+  const program = await startProgram(t, { command: ['npm', '--prefix', ROOT, 'start'] });
+  await program.wrote(/^listening on /m);
+  t.same(await program.kill('SIGTERM'), { code: 0, signal: null });
+  t.match(program.stderr, '"msg":"stopped"');
 });
 
 t.test('it accepts at the address it printed, from the moment it printed it', async (t) => {

@@ -1,6 +1,7 @@
 // A folder with the files of the SQLite log: log.db, and the store's file with the store's own tables, which a test fills
 // as the store does before the log is trimmed.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -18,9 +19,9 @@ export class LogFolder {
   readonly storeFile: string;
   readonly #opened: Log[] = [];
 
-  constructor(path: string) {
+  constructor(path: string, file = join(path, 'log.db')) {
     this.path = path;
-    this.file = join(path, 'log.db');
+    this.file = file;
     this.storeFile = join(path, 'store.db');
   }
 
@@ -56,10 +57,33 @@ export class LogFolder {
 }
 
 export async function logFolder(t: Test): Promise<LogFolder> {
-  const folder = new LogFolder(await mkdtemp(join(tmpdir(), 'chat-log-')));
+  const path = await mkdtemp(join(tmpdir(), 'chat-log-'));
+  return openFolder(t, new LogFolder(path), async () => {});
+}
+
+/** A folder whose log is on a disk of 1 MB that the log fills up; undefined where this process may not mount one. */
+export async function smallDisk(t: Test): Promise<(LogFolder & { remount(options: string): void }) | undefined> {
+  const path = await mkdtemp(join(tmpdir(), 'chat-log-'));
+  const disk = join(path, 'disk');
+  await mkdir(disk);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], { stdio: 'ignore' });
+  } catch {
+    await rm(path, { recursive: true });
+    return undefined;
+  }
+  const folder = openFolder(t, new LogFolder(path, join(disk, 'log.db')), async () => {
+    execFileSync('umount', [disk]);
+  });
+  const remount = (options: string) => void execFileSync('mount', ['-o', `remount,${options}`, disk]);
+  return Object.assign(folder, { remount });
+}
+
+function openFolder(t: Test, folder: LogFolder, leave: () => Promise<void>): LogFolder {
   openStoreFile(folder.storeFile, []).close();
   t.teardown(async () => {
     await folder.closeAll();
+    await leave();
     await rm(folder.path, { recursive: true });
   });
   return folder;

@@ -65,18 +65,6 @@ t.test('a failed login says the same of a wrong password and of nobody', async (
   }
 });
 
-t.test('a wrong password and nobody cost the same work: both wait for a hash', async (t) => {
-  const s = await server(t, { maxHashesWaiting: 0 });
-  const busy = ['a1', 'a2'].map((name) => s.register(name));
-  const refused = await Promise.all(
-    ['a1', 'nobody', 'nobody-else'].map((login) =>
-      s.call('POST', 'auth/login', { body: { login, password: PASSWORD } }),
-    ),
-  );
-  t.ok(refused.some(({ status }) => status === 503));
-  await Promise.all(busy);
-});
-
 t.test('more hashing than may wait is refused as overloaded, with a time to come back', async (t) => {
   const s = await server(t, { maxHashesWaiting: 1 });
   const replies = await Promise.all(Array.from({ length: 20 }, (_, index) => s.register(`user${index}`)));

@@ -355,3 +355,36 @@ t.test('while the log cannot be asked reads say so, and writes are not taken', a
   t.match(refused, { status: 503, body: { code: 'unavailable' } });
   t.equal(refused.headers.get('retry-after'), '1');
 });
+
+t.test("on every route somebody else's conversation answers as one that does not exist", async (t) => {
+  const { s, ann, bob, eve } = await people(t, 'ann', 'bob', 'eve');
+  const { body: made } = await ann.call('POST', 'conversations', { kind: 'group', members: [bob.id] });
+  await ann.call('POST', `conversations/${made.conv}/messages`, { text: 'secret' });
+  const { body: api } = await s.call('GET', '/docs/json');
+  const bodies: Record<string, object> = {
+    'patch /conversations/{conv}': { title: 'mine' },
+    'post /conversations/{conv}/members': { users: [eve.id] },
+    'patch /conversations/{conv}/members/{user}': { role: 'owner' },
+    'post /conversations/{conv}/messages': { text: 'mine' },
+    'patch /conversations/{conv}/messages/{seq}': { text: 'mine' },
+  };
+  let tried = 0;
+  for (const [path, methods] of Object.entries<object>(api.paths)) {
+    if (!path.includes('{conv}')) continue;
+    for (const method of Object.keys(methods)) {
+      const name = `${method} ${path.replace('/api/v1', '')}`;
+      const ask = async (conv: string, user: string) => {
+        const url = path.replace('{conv}', conv).replace('{user}', user).replace('{seq}', '2');
+        const { status, body } = await eve.call(method.toUpperCase(), url, bodies[name]);
+        return { status, ...body, requestId: '' };
+      };
+      const nothing = await ask('nothing', bob.id);
+      t.equal(nothing.status, 404, name);
+      t.same(await ask(made.conv, bob.id), nothing, name);
+      t.same(await ask(made.conv, eve.id), nothing, `${name}, of oneself`);
+      tried++;
+    }
+  }
+  t.equal(tried, 11);
+  t.match((await ann.call('GET', `conversations/${made.conv}`)).body, { seq: 2, n: 1 }, 'and nothing came of it');
+});

@@ -24,8 +24,8 @@ export interface ServerOptions {
   readonly args?: readonly string[];
   /** Options of Node itself. */
   readonly nodeArgs?: readonly string[];
-  /** What is started instead of src/main.ts. */
-  readonly main?: string;
+  /** What is run instead of Node with src/main.ts. */
+  readonly command?: readonly [program: string, ...words: readonly string[]];
 }
 
 export interface Program {
@@ -36,7 +36,7 @@ export interface Program {
   readonly stderr: string;
   /** Resolves when it has written this to either. @throws when it ends before */
   wrote(pattern: RegExp): Promise<RegExpExecArray>;
-  /** @returns how it ended */
+  /** For signals that end it; others go by `process.kill(pid)`. @returns how it ended */
   kill(signal?: NodeJS.Signals): Promise<Exit>;
 }
 
@@ -93,8 +93,9 @@ class Spawned implements Program {
 
   constructor(t: Owner, options: ServerOptions & { readonly dataDir: string }) {
     const env = { ...cleanEnv(), ...KIT_ENV, CHAT_DATA: options.dataDir, ...options.env };
-    const nodeArgs = ['--import', END_WITH_PARENT, ...(options.nodeArgs ?? [])];
-    const child = spawn(process.execPath, [...nodeArgs, options.main ?? MAIN, ...(options.args ?? [])], {
+    const usual = [process.execPath, '--import', END_WITH_PARENT, ...(options.nodeArgs ?? []), MAIN] as const;
+    const [program, ...words] = options.command ?? usual;
+    const child = spawn(program, [...words, ...(options.args ?? [])], {
       env,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     }) as ChildProcessByStdio<null, Readable, Readable>;
@@ -107,7 +108,12 @@ class Spawned implements Program {
       this.stderr += text;
     });
     this.exited = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
-    t.teardown(() => this.kill('SIGKILL'));
+    // Not `exited`: a grandchild may hold its output open.
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    t.teardown(() => {
+      child.kill('SIGKILL');
+      return gone;
+    });
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Exit> {

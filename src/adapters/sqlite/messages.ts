@@ -6,7 +6,7 @@ import type { HistoryRange, MessageStore, StoredChange } from '../../ports/store
 import type { parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Key, Seq, UserId } from '../../protocol/ids.ts';
 import { type ItemState, type MessageState, messageState } from '../../protocol/states.ts';
-import { applyOperation } from './store-apply.ts';
+import { applyOperation, packChanges } from './store-apply.ts';
 import type { Call, CallOf } from './thread.ts';
 
 function historySql(where: string, order: string): string {
@@ -118,7 +118,7 @@ function itemOf(text: string): ItemState {
 export function sqliteMessages(call: Call): MessageStore {
   const run = call as CallOf<ReturnType<typeof messageOperations>>;
   return {
-    apply: (changes, upTo) => run('messages.apply', changes, upTo),
+    apply: (changes, upTo) => run('messages.apply', packChanges(changes), upTo),
 
     async watermark() {
       const position: number[] = [];

@@ -9,6 +9,10 @@ function refuse(reason) {
 }
 
 if (found[0] > NEEDED[0] || (found[0] === NEEDED[0] && found[1] >= NEEDED[1])) {
+  // Compiled code, types stripped, is kept beside the packages: the next start takes half the time.
+  // The variable is for the worker threads.
+  process.env.NODE_COMPILE_CACHE ??= `${import.meta.dirname}/../node_modules/.cache/compiled`;
+  process.getBuiltinModule('node:module').enableCompileCache(process.env.NODE_COMPILE_CACHE);
   import('../src/main.ts').catch((error) => {
     if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
     refuse(`${error.message.split('\n')[0]}; run "npm ci" first`);

@@ -1,11 +1,13 @@
-// What to run before a commit: format, lint, types, and the tests that are quick. Stops at the first that fails. `npm run check -- --write` mends the format.
+// What to run before a commit: format, lint, types, and the tests that are quick. Stops at the first that fails.
+// `npm run check -- --write` mends the format.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** Tests that start processes or take their time; `npm test` runs them. */
 const SLOW = /^test\/(?:(?:abuse|contract|e2e|faults|web)\/|(?:config\/(?:process|start)|structure\/run)\.)/;
 
-const bin = (path: string) => new URL(`../node_modules/${path}`, import.meta.url).pathname;
+const bin = (path: string) => join(import.meta.dirname, '../node_modules', path);
 const fastTests = globSync('test/*/**/*.test.ts').filter((path) => !SLOW.test(path));
 
 /** The package `@biomejs/biome` that chooses between these breaks `npm ci` where one of them is missing. */

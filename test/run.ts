@@ -4,13 +4,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** Tests start servers, and more of them than this at once only wait for each other. */
 const MAX_JOBS = 4;
 /** Most a file may take, seconds; generous, since it only has to end a run that hangs. */
 const FILE_TIMEOUT_S = 600;
-const ROOT = new URL('..', import.meta.url);
+const ROOT = join(import.meta.dirname, '..');
 
 const RESULT = /^ *(?<status>(?:not )?ok) \d+(?: - (?<name>.*?))?(?<remark> # .*)?$/;
 const SUBTEST = /^ *# Subtest: (?<name>.*)$/;
@@ -76,7 +77,7 @@ function testsOf(path: string): readonly string[] {
 }
 
 function startTap(files: readonly string[]): ChildProcess {
-  const tap = new URL('node_modules/.bin/tap', ROOT).pathname;
+  const tap = join(ROOT, 'node_modules/.bin/tap');
   const jobs = Math.min(MAX_JOBS, availableParallelism());
   const options = ['--reporter=tap', '--no-color', `--jobs=${jobs}`, `--timeout=${FILE_TIMEOUT_S}`];
   return spawn(process.execPath, [tap, 'run', ...options, ...files], {

@@ -71,7 +71,7 @@ export async function stageServer(options: StageOptions): Promise<Stage> {
   };
 }
 
-const SERVER_PROGRAM = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const SERVER_PROGRAM = fileURLToPath(new URL('../../bin/chatterbox.js', import.meta.url));
 
 let profileDir: string | null = null;
 

@@ -165,8 +165,7 @@ function handleRenew(connection: Connection, { id, token }: RequestOf<'renew'>, 
   void context.accounts.requireLive(caller.session, caller.user).then(
     () => {
       connection.session = caller.session;
-      connection.expiresAt = caller.expiresAt;
-      context.wheel.watchExpiry(connection);
+      context.wheel.watchExpiry(connection, caller.expiresAt);
       connection.send({ t: 'ok', id });
     },
     (error: unknown) => connection.refuse(error, id),

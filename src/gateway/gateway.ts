@@ -111,8 +111,9 @@ export class Gateway {
   }
 
   #refusalOf(request: IncomingMessage): ErrorCode | null {
-    const url = new URL(request.url ?? '/', 'http://chat');
-    if (url.pathname !== '/ws') return 'not_found';
+    // Not `new URL`: it throws at targets like `//`, which anyone can send.
+    const url = URL.parse(request.url ?? '/', 'http://chat');
+    if (url?.pathname !== '/ws') return 'not_found';
     if (this.#isDraining) return 'unavailable';
     if (url.searchParams.has('token') || url.searchParams.has('access_token')) return 'token_in_url';
     return this.#isAllowedOrigin(request) ? null : 'origin_not_allowed';
@@ -173,6 +174,7 @@ export class Gateway {
 
   #onClosed(connection: Connection): void {
     if (!this.#connections.delete(connection)) return;
+    this.#context.wheel.remove(connection);
     const count = (this.#perAddress.get(connection.address) ?? 1) - 1;
     if (count === 0) this.#perAddress.delete(connection.address);
     else this.#perAddress.set(connection.address, count);
@@ -224,6 +226,8 @@ function refuseUpgrade(socket: Duplex, code: ErrorCode): void {
   const status = entry.http ?? 400;
   const body = JSON.stringify({ type: `about:blank`, title: code, status, code, detail: entry.message });
   socket.on('error', () => {});
+  // The server's sockets stay half open: who keeps its own side open would hold this one for ever.
+  socket.once('finish', () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${code}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );

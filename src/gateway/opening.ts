@@ -46,9 +46,8 @@ async function greet(connection: Connection, hello: Hello, caller: Caller, conte
     if (connection.state !== 'greeting') return;
     if (user.connections.length >= context.maxConnectionsPerUser) return connection.close('too_many_connections');
     connection.session = caller.session;
-    connection.expiresAt = caller.expiresAt;
     connection.wants = hello.want === undefined ? WANT_ALL : wantSet(hello.want);
-    context.wheel.watchExpiry(connection);
+    context.wheel.watchExpiry(connection, caller.expiresAt);
     goLive(connection, user, account.name, hello, marks, context);
   } finally {
     user.greeting--;

@@ -1,6 +1,7 @@
 // The one timer of all connections: a turn a second. It sends heartbeats (each connection's slot comes round once a
 // heartbeat), notices who is silent, who never said hello, and whose token has expired.
 import type { Clock } from '../ports/clock.ts';
+import type { Millis } from '../protocol/ids.ts';
 import { AUTH_TIMEOUT_MS, HEARTBEAT_MS } from '../protocol/limits.ts';
 import type { Connection } from './connection.ts';
 
@@ -11,12 +12,12 @@ const PING = Buffer.from([0x89, 0x00]);
 
 export class Wheel {
   readonly #clock: Clock;
-  readonly #slots: Connection[][] = Array.from({ length: SLOTS }, () => []);
+  readonly #slots: Set<Connection>[] = Array.from({ length: SLOTS }, () => new Set());
   #turn = 0;
-  /** In order of arrival, so the first one's time is up first. */
-  #opening: { connection: Connection; dueMs: number }[] = [];
-  /** By second. An entry may be outdated: the connection knows its own time. */
-  readonly #expiring = new Map<number, Connection[]>();
+  /** When the time to say hello is up, in order of arrival: the first one's is up first. */
+  readonly #opening = new Map<Connection, Millis>();
+  /** By second. */
+  readonly #expiring = new Map<number, Set<Connection>>();
   readonly #stop: () => void;
 
   constructor(clock: Clock) {
@@ -25,16 +26,24 @@ export class Wheel {
   }
 
   add(connection: Connection): void {
-    (this.#slots[this.#turn] as Connection[]).push(connection);
-    this.#opening.push({ connection, dueMs: this.#clock.monotonic() + AUTH_TIMEOUT_MS });
+    (this.#slots[this.#turn] as Set<Connection>).add(connection);
+    this.#opening.set(connection, this.#clock.monotonic() + AUTH_TIMEOUT_MS);
   }
 
-  /** The connection's `expiresAt` has been set. */
-  watchExpiry(connection: Connection): void {
-    const second = Math.ceil(connection.expiresAt / 1_000);
-    const watched = this.#expiring.get(second);
-    if (watched === undefined) this.#expiring.set(second, [connection]);
-    else watched.push(connection);
+  /** Lets go of a connection at once: kept until its token's time, it would outlive its socket by days. */
+  remove(connection: Connection): void {
+    this.#slots.some((slot) => slot.delete(connection));
+    this.#opening.delete(connection);
+    this.#forgetExpiry(connection);
+  }
+
+  /** From now on the connection ends at this time, and not at the one it had before. */
+  watchExpiry(connection: Connection, expiresAt: Millis): void {
+    this.#forgetExpiry(connection);
+    connection.expiresAt = expiresAt;
+    const watched = this.#expiring.get(secondOf(expiresAt));
+    if (watched === undefined) this.#expiring.set(secondOf(expiresAt), new Set([connection]));
+    else watched.add(connection);
   }
 
   stop(): void {
@@ -43,18 +52,18 @@ export class Wheel {
 
   #tick(): void {
     this.#turn = (this.#turn + 1) % SLOTS;
-    const slot = (this.#slots[this.#turn] as Connection[]).filter((connection) => connection.state !== 'closed');
-    this.#slots[this.#turn] = slot;
-    for (const connection of slot) beat(connection);
+    for (const connection of this.#slots[this.#turn] as Set<Connection>) beat(connection);
     this.#closeSilentOpenings();
     this.#closeExpired();
   }
 
   #closeSilentOpenings(): void {
     const now = this.#clock.monotonic();
-    const kept = this.#opening.findIndex(({ dueMs }) => dueMs > now);
-    const due = this.#opening.splice(0, kept === -1 ? this.#opening.length : kept);
-    for (const { connection } of due) {
+    for (const [connection, dueMs] of this.#opening) {
+      if (dueMs > now) return;
+      // A hello under way may still be refused, and its sender be silent again.
+      if (connection.state === 'greeting') continue;
+      this.#opening.delete(connection);
       if (connection.state === 'opening') connection.close('auth_timeout');
     }
   }
@@ -64,11 +73,19 @@ export class Wheel {
     for (const [second, connections] of this.#expiring) {
       if (second * 1_000 > now) continue;
       this.#expiring.delete(second);
-      for (const connection of connections) {
-        if (connection.isOpen && connection.expiresAt <= now) connection.close('token_expired');
-      }
+      for (const connection of connections) if (connection.isOpen) connection.close('token_expired');
     }
   }
+
+  #forgetExpiry(connection: Connection): void {
+    const second = secondOf(connection.expiresAt);
+    const watched = this.#expiring.get(second);
+    if (watched?.delete(connection) && watched.size === 0) this.#expiring.delete(second);
+  }
+}
+
+function secondOf(time: Millis): number {
+  return Math.ceil(time / 1_000);
 }
 
 /** Anything received counts as life: a pong is not looked for. */

@@ -133,7 +133,9 @@ export class Path {
 
   #propose(submission: Submission, guard: Seq, drafts: readonly Draft[]): void {
     if (drafts.length === 0) return void this.#decline(submission, null);
-    const { lane, user, key, write } = submission;
+    const { lane, user, write } = submission;
+    // One key is one change: what makes several (adding people) has none, and its repeat has no effect.
+    const key = write.t === 'add' ? null : submission.key;
     lane.enter(this.#deps.directory.guardMoves);
     this.#proposals.push({ submission, append: { conv: write.conv, from: user, key, guard, drafts } });
   }

@@ -1,12 +1,13 @@
 // The process around the app: its words, its exit codes, its end. The app is a stand-in that fails on cue; what the real
 // one refuses is in start.test.ts.
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import manifest from '../../package.json' with { type: 'json' };
 import { helpText } from '../../src/config/pages.ts';
 import { type Program, type ServerOptions, startProgram } from '../kit/process.ts';
 
 const FAILING_APP = new URL('../kit/failing-app.ts', import.meta.url).href;
-const BIN = new URL('../../bin/chatterbox.js', import.meta.url).pathname;
+const BIN = join(import.meta.dirname, '../../bin/chatterbox.js');
 const LISTENING = 'listening on http://127.0.0.1:1\n';
 
 function startFailing(t: Test, app: string, env: ServerOptions['env'] = {}): Promise<Program> {

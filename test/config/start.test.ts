@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
 import { type Program, startProgram, startServer, temporaryFolder } from '../kit/process.ts';
 
-const ROOT = new URL('../..', import.meta.url).pathname;
+const ROOT = join(import.meta.dirname, '../..');
 
 /** One line on standard error that says what, nothing on standard output, exit 2. */
 async function refused(t: Test, program: Program, what: RegExp): Promise<void> {

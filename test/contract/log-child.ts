@@ -3,8 +3,8 @@
 // Arguments: the folder, a number that makes its keys its own.
 import { writeSync } from 'node:fs';
 import type { Log } from '../../src/ports/log.ts';
-import { appendOne, conv, creation, key, message } from './log.ts';
 import { LogFolder } from './log-folder.ts';
+import { appendOne, conv, creation, key, message } from './log-items.ts';
 
 const WRITERS = 8;
 const PAUSE_MS = 20;

@@ -9,7 +9,7 @@ import { openSqliteLog } from '../../src/adapters/sqlite/log.ts';
 import { openStoreFile } from '../../src/adapters/sqlite/schema.ts';
 import type { Change, Log } from '../../src/ports/log.ts';
 import { movesGuard } from '../../src/protocol/changes.ts';
-import type { LogSettings } from './log.ts';
+import type { LogSettings } from './log-items.ts';
 
 const DEFAULT_BUDGET_BYTES = 1_000_000_000;
 

@@ -12,11 +12,8 @@ import t, { type Test } from 'tap';
 import { StartError } from '../../src/errors.ts';
 import type { Append, Appended, Change, Log } from '../../src/ports/log.ts';
 import { PositionLost } from '../../src/ports/log.ts';
-import type { UserId } from '../../src/protocol/ids.ts';
-import { appendOne, checkNumbers, conv, creation, key, message, readAll, readUpTo } from './log.ts';
 import { type LogFolder, logFolder, smallDisk } from './log-folder.ts';
-
-const ANN = 'ann' as UserId;
+import { ANN, appendOne, checkNumbers, conv, creation, key, message, readAll, readUpTo } from './log-items.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;

@@ -22,7 +22,9 @@ interface Person {
 }
 
 function person(t: Test, address: string, name: string): Person {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', oneLiner(address), name], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', oneLiner(address), name], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   t.teardown(() => child.kill('SIGKILL'));
   const printed: string[] = [];
   let onLine = () => {};

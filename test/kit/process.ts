@@ -50,7 +50,7 @@ export interface ServerProcess extends Program {
   restart(signal?: NodeJS.Signals): Promise<ServerProcess>;
 }
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+const MAIN = join(import.meta.dirname, '../../bin/chatterbox.js');
 const END_WITH_PARENT = new URL('./end-with-parent.ts', import.meta.url).href;
 
 /** Limits off: a test that wants one sets it. */

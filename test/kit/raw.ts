@@ -160,6 +160,8 @@ export interface Closing {
 export class RawSocket {
   readonly socket: Socket;
   readonly host: string;
+  /** Ends its side when the server ends its own. */
+  endsWithPeer = true;
   /** Frames that are no close, and that nobody has taken yet. */
   readonly frames: ServerFrame[] = [];
   readonly #texts: Json[] = [];
@@ -252,6 +254,11 @@ export class RawSocket {
     return this.#close ?? { code: null, reason: '' };
   }
 
+  /** Resolves when the connection is no more, in either direction. */
+  async gone(): Promise<void> {
+    await this.#until(() => (this.socket.closed ? true : undefined), 'the connection to be gone', true);
+  }
+
   get isOpen(): boolean {
     return !this.#hasEnded && this.#close === null;
   }
@@ -317,7 +324,7 @@ export class RawSocket {
   #onEnded(): void {
     this.#hasEnded = true;
     if (this.#response === null) this.#readResponse();
-    if (this.socket.writable) this.socket.end();
+    if (this.endsWithPeer && this.socket.writable) this.socket.end();
     this.#notify();
   }
 
@@ -327,14 +334,14 @@ export class RawSocket {
     for (const wake of waiting) wake();
   }
 
-  async #until<Found>(look: () => Found | undefined, what: string): Promise<Found> {
+  async #until<Found>(look: () => Found | undefined, what: string, evenAfterEnd = false): Promise<Found> {
     const { promise: tooLate, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => reject(new Error(`waited in vain for ${what}; ${this.#story()}`)), PATIENCE_MS);
     try {
       for (;;) {
         const found = look();
         if (found !== undefined) return found;
-        if (this.#hasEnded) throw new Error(`ended before ${what}; ${this.#story()}`);
+        if (this.#hasEnded && !evenAfterEnd) throw new Error(`ended before ${what}; ${this.#story()}`);
         await Promise.race([tooLate, new Promise<void>((wake) => this.#wake.push(wake))]);
       }
     } finally {

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { cleanEnv, temporaryFolder } from '../kit/process.ts';
 
-const ROOT = new URL('../../', import.meta.url).pathname;
+const ROOT = join(import.meta.dirname, '../..');
 
 interface Run {
   readonly code: number | null;

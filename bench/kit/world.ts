@@ -121,7 +121,7 @@ async function storeAll(tail: Tail, log: Log, store: MessageStore): Promise<void
 
 async function stored(log: Log, store: MessageStore): Promise<void> {
   const [head = 0] = log.state().head;
-  while (((await store.watermark())[0] ?? 0) < head) await delay(20);
+  while (((await store.watermark())[0] ?? 0) < head) await delay(50);
 }
 
 type Call = Parameters<typeof sqliteUsers>[0];
@@ -198,8 +198,13 @@ function* changesOf(conv: ConvId, { kind, members, messages = 0 }: SceneConv): G
   }
   for (let number = 0; number < messages; number++) {
     const body = bodyText({ text: `message ${number} of many, about as long as people write` });
-    yield { conv, from, key: crypto.randomUUID() as string as Key, guard, drafts: [{ type: 'message', body }] };
+    yield { conv, from, key: keyOf(number), guard, drafts: [{ type: 'message', body }] };
   }
+}
+
+/** As clients make them: a UUIDv7, ascending. */
+function keyOf(number: number): Key {
+  return `0199a3c2-7c1e-7abc-8def-${number.toString(16).padStart(12, '0')}` as Key;
 }
 
 function roleOf(kind: SceneConv['kind'], index: number): 'owner' | 'member' {

@@ -1,5 +1,5 @@
 // What each frame of a client does: one exhaustive switch. Requests that cost a token go through the path, in the order
-// they came with all others of the turn; signals and `ping` have a cheap bucket of the connection's own.
+// they came with all others of the turn; signals, `ping` and `renew` have a cheap bucket of the connection's own.
 
 import { type Conversation, requireMember } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
@@ -12,7 +12,7 @@ import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
 import { handleHello, presenceConvs, sendReset, statuses } from './opening.ts';
 
-/** Signals and pings a connection may send a second, and at once. */
+/** Signals, pings and renewals a connection may send a second, and at once. */
 const SIGNAL_RATE = 10;
 const SIGNAL_BURST = 40;
 
@@ -38,9 +38,10 @@ function handleLive(connection: Connection, frame: ClientFrame, context: Context
     case 'hello':
       throw new ChatError('already_authenticated');
     case 'renew':
+      requireSignalToken(connection, context);
       return handleRenew(connection, frame, context);
     case 'ping':
-      if (!takeSignalToken(connection, context)) throw new ChatError('rate_limited', { afterMs: 1_000 / SIGNAL_RATE });
+      requireSignalToken(connection, context);
       return connection.send({ t: 'pong', id: frame.id, now: context.clock.now() });
     case 'message':
     case 'edit':
@@ -164,6 +165,7 @@ function handleRenew(connection: Connection, { id, token }: RequestOf<'renew'>, 
   if (caller.user !== userOf(connection)) throw new ChatError('invalid_token');
   void context.accounts.requireLive(caller.session, caller.user).then(
     () => {
+      if (!connection.isOpen) return;
       connection.session = caller.session;
       context.wheel.watchExpiry(connection, caller.expiresAt);
       connection.send({ t: 'ok', id });
@@ -202,6 +204,10 @@ async function visible(
 function userOf(connection: Connection): UserId {
   if (connection.user === null) throw new ChatError('unauthenticated');
   return connection.user.id;
+}
+
+function requireSignalToken(connection: Connection, context: Context): void {
+  if (!takeSignalToken(connection, context)) throw new ChatError('rate_limited', { afterMs: 1_000 / SIGNAL_RATE });
 }
 
 function takeSignalToken(connection: Connection, { clock }: Context): boolean {

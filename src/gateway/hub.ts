@@ -258,7 +258,10 @@ function push(conv: ConvId, user: LocalUser, step: Frames): void {
 }
 
 /** Backwards: a connection that cannot take what it gets is closed, and leaves the list, while it is gone through. */
-function eachConnection<Connection extends Receiver>(user: LocalUser<Connection>, call: (connection: Connection) => void) {
+function eachConnection<Connection extends Receiver>(
+  user: LocalUser<Connection>,
+  call: (connection: Connection) => void,
+) {
   for (let index = user.connections.length - 1; index >= 0; index--) call(user.connections[index] as Connection);
 }
 

@@ -5,7 +5,7 @@ import type { Accounts } from '../accounts/index.ts';
 import { type Conversation, type Directory, type Rooms, requireMember } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
 import { type Path, type Reads, submitWrite, type Write, type Written } from '../messages/index.ts';
-import type { ConvId, Key, UserId } from '../protocol/ids.ts';
+import type { ConvId, UserId } from '../protocol/ids.ts';
 import type { Marks } from '../receipts/index.ts';
 import { callerOf, keyOf } from './policy.ts';
 
@@ -52,6 +52,3 @@ export async function requireUsers({ accounts }: Domain, ids: readonly UserId[],
   const known = new Set((await accounts.profiles(ids)).map(({ id }) => id));
   if (ids.some((id) => !known.has(id))) throw new ChatError('not_found', { field, message: 'There is no such user.' });
 }
-
-/** A frame's fields as a write's: over HTTP the key travels beside them. */
-export const NO_ID = '' as Key;

@@ -8,7 +8,7 @@ import type { ConvId, UserId } from '../protocol/ids.ts';
 import { REQUESTS } from '../protocol/requests.ts';
 import { checkMessageText } from '../protocol/text.ts';
 import { InConversation } from './conversations.ts';
-import { conversationOf, cover, type Domain, NO_ID, write } from './domain.ts';
+import { conversationOf, cover, type Domain, write } from './domain.ts';
 import { callerOf } from './policy.ts';
 import { closed, Id, MessageShape } from './schemas.ts';
 
@@ -58,7 +58,7 @@ export function messageRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         const { conv } = request.params;
         const { text, files = [] } = request.body;
         checkMessageText(text, files.length > 0);
-        const written = await write(domain, request, { ...request.body, t: 'message', id: NO_ID, conv });
+        const written = await write(domain, request, { ...request.body, t: 'message', conv });
         return reply.code(written?.dup ? 200 : 201).send(receiptOf(conv, written));
       },
     );
@@ -89,7 +89,7 @@ export function messageRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         const { text } = request.body;
         checkMessageText(text, false);
         const { conv, seq } = request.params;
-        return receiptOf(conv, await write(domain, request, { t: 'edit', id: NO_ID, conv, seq, text }));
+        return receiptOf(conv, await write(domain, request, { t: 'edit', conv, seq, text }));
       },
     );
 
@@ -102,7 +102,7 @@ export function messageRoutes(domain: Domain): FastifyPluginAsyncTypebox {
       async (request) => {
         const { conv, seq } = request.params;
         const { for: whom = 'all' } = request.query;
-        return receiptOf(conv, await write(domain, request, { t: 'delete', id: NO_ID, conv, seq, for: whom }));
+        return receiptOf(conv, await write(domain, request, { t: 'delete', conv, seq, for: whom }));
       },
     );
   };

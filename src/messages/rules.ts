@@ -7,7 +7,12 @@ import { isMember, type Seq, type UserId } from '../protocol/ids.ts';
 import type { RequestOf } from '../protocol/requests.ts';
 import type { MessageState } from '../protocol/states.ts';
 
-export type MessageWrite = RequestOf<'message' | 'edit' | 'delete'>;
+/** A request's fields; its key travels beside it. */
+export type MessageWrite = { [Name in 'message' | 'edit' | 'delete']: Omit<RequestOf<Name>, 'id'> }[
+  | 'message'
+  | 'edit'
+  | 'delete'];
+type WriteOf<Name> = Extract<MessageWrite, { t: Name }>;
 
 /** What the rules of this folder ask others. */
 export interface Lookups {
@@ -46,13 +51,13 @@ export async function decideMessageWrite(
   }
 }
 
-async function message(conversation: Conversation, write: RequestOf<'message'>, lookups: Lookups): Promise<Drafts> {
+async function message(conversation: Conversation, write: WriteOf<'message'>, lookups: Lookups): Promise<Drafts> {
   checkReferences(conversation, write);
   const mentions = await findMentions(conversation, write.text, lookups);
   return [{ type: 'message', body: messageBody(write.text, write.reply, mentions) }];
 }
 
-function checkReferences(conversation: Conversation, { reply, thread, files }: RequestOf<'message'>): void {
+function checkReferences(conversation: Conversation, { reply, thread, files }: WriteOf<'message'>): void {
   if (thread !== undefined) throw new ChatError('bad_frame', { field: 'thread', message: 'There are no threads yet.' });
   if (files !== undefined && files.length > 0) throw new ChatError('not_found', { field: 'files' });
   if (reply !== undefined && reply > conversation.head.seq) throw new ChatError('not_found', { field: 'reply' });
@@ -67,7 +72,7 @@ function messageBody(text: string, reply: Seq | undefined, mentions: readonly st
 async function edit(
   conversation: Conversation,
   user: UserId,
-  { seq, text }: RequestOf<'edit'>,
+  { seq, text }: WriteOf<'edit'>,
   lookups: Lookups,
 ): Promise<Drafts> {
   const state = await lookups.message(conversation, seq);
@@ -83,7 +88,7 @@ async function edit(
 async function deleteForAll(
   conversation: Conversation,
   user: UserId,
-  write: RequestOf<'delete'>,
+  write: WriteOf<'delete'>,
   lookups: Lookups,
 ): Promise<Drafts> {
   if (write.for === 'me') throw new ChatError('bad_frame', { field: 'for', message: 'Only "all" is there yet.' });

@@ -243,7 +243,7 @@ export class RawSocket {
   }
 
   /** Sends a request and resolves with its answer. */
-  ask(request: { readonly id: string } & object): Promise<Json> {
+  ask(request: { readonly t: string; readonly id: string } & Readonly<Record<string, unknown>>): Promise<Json> {
     this.send(request);
     return this.next((frame) => frame.id === request.id);
   }

@@ -8,7 +8,7 @@ import { p5, p6 } from './bars/idle.ts';
 import { p13 } from './bars/start.ts';
 import type { Bar, Context } from './kit/bar.ts';
 import { killChildren } from './kit/child.ts';
-import { auditLine, describeEnvironment, type Environment, type Kept, keep, table } from './kit/report.ts';
+import { auditLine, describeEnvironment, type Environment, isSaid, type Kept, keep, table } from './kit/report.ts';
 import { profileServers, type SubjectName } from './kit/stage.ts';
 import { removeTemporaries } from './kit/temporary.ts';
 import { forgetWorlds } from './kit/world.ts';
@@ -77,9 +77,18 @@ async function main(): Promise<void> {
   const environment = describeEnvironment();
   say(Object.values(environment).join('; '));
   const results: Kept[] = [];
-  for (const bar of bars) results.push(await runBar(bar, { quick, repeats, subject }, environment));
-  process.stdout.write(`\n${table(results)}\n\n${results.map(auditLine).join('\n')}\n`);
-  if (subject === 'server' && profile === undefined) keep(results);
+  for (const bar of bars) {
+    try {
+      const result = await runBar(bar, { quick, repeats, subject }, environment);
+      results.push(result);
+      if (subject === 'server' && profile === undefined) keep(result);
+    } catch (error) {
+      say(`${bar.id} failed: ${error instanceof Error ? error.stack : String(error)}`);
+      process.exitCode = 1;
+      killChildren();
+    }
+  }
+  process.stdout.write(`\n${table(results)}\n\n${results.map(auditLine).filter(isSaid).join('\n')}\n`);
 }
 
 function onEnd(): void {
@@ -91,4 +100,4 @@ process.on('SIGINT', () => process.exit(130));
 process.on('SIGTERM', () => process.exit(143));
 process.on('exit', onEnd);
 await main();
-process.exit(0);
+process.exit();

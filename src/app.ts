@@ -1,12 +1,11 @@
 // The composition: adapters behind ports, the domain on ports, gateway and HTTP on the domain. The only file that knows
 // which adapters there are. Read from the top it is the start of the process; `stop` is its end, in the other direction.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import type { IncomingMessage } from 'node:http';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import { join } from 'node:path';
-import proxyAddr from '@fastify/proxy-addr';
 import type { Logger } from 'pino';
-import { createAccounts } from './accounts/index.ts';
+import { type Accounts, createAccounts } from './accounts/index.ts';
 import { systemClock } from './adapters/memory/clock.ts';
 import { memoryLimiter } from './adapters/memory/limiter.ts';
 import { memorySignals } from './adapters/memory/signals.ts';
@@ -18,14 +17,17 @@ import type { Config } from './config.ts';
 import { Directory, Rooms } from './conversations/index.ts';
 import { Counters } from './counters.ts';
 import { StartError } from './errors.ts';
+import { addressReader } from './gateway/address.ts';
 import type { Connection } from './gateway/connection.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { Hub } from './gateway/hub.ts';
 import { Flusher } from './gateway/outbox.ts';
+import { listening } from './http/listening.ts';
+import { serveMetrics } from './http/metrics-server.ts';
 import { buildHttp } from './http/server.ts';
 import { accessTokens } from './http/tokens.ts';
 import { Path, Reads } from './messages/index.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { Persister } from './persist/index.ts';
 import type { SessionStore, UserStore } from './ports/accounts.ts';
 import type { Clock } from './ports/clock.ts';
@@ -67,6 +69,11 @@ const TRIM_EVERY = 4_096;
 const KEEP_TAIL_BYTES = 16 * 1_048_576;
 const KEEP_CONVERSATIONS = 20_000;
 
+const SECRET_FILE = 'secret';
+const LOG_FILE = 'log.db';
+const STORE_FILE = 'store.db';
+const OWN_FILES: readonly string[] = [SECRET_FILE, LOG_FILE, STORE_FILE];
+
 /** @throws StartError where a setting, the port or the data folder is at fault */
 export async function startApp(config: Config, logger: Logger): Promise<App> {
   const adapters = await openAdapters(config);
@@ -89,11 +96,11 @@ async function openAdapters(config: Config): Promise<Adapters> {
 async function openEmbedded(config: Config): Promise<Adapters> {
   const { dataDir } = config;
   const secret = await openDataFolder(dataDir, config.secret);
-  const storeFile = join(dataDir, 'store.db');
+  const storeFile = join(dataDir, STORE_FILE);
   // The store first: the log reads its tables for what is cold.
   const store = await openSqliteStore({ file: storeFile });
   try {
-    const log = await openSqliteLog({ file: join(dataDir, 'log.db'), storeFile, budgetBytes: config.logBudgetBytes });
+    const log = await openSqliteLog({ file: join(dataDir, LOG_FILE), storeFile, budgetBytes: config.logBudgetBytes });
     const clock = systemClock();
     return {
       log,
@@ -119,37 +126,42 @@ async function openEmbedded(config: Config): Promise<Adapters> {
 
 /** Makes the folder and its secret at the first start. @returns the secret */
 async function openDataFolder(dataDir: string, given: string | null): Promise<string> {
-  const file = join(dataDir, 'secret');
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    if (given !== null) return given;
-    const kept = await readFile(file, 'utf8').catch(() => null);
-    if (kept !== null) return kept.trim();
-    const made = randomBytes(32).toString('base64url');
-    await writeFile(file, `${made}\n`, { mode: 0o600, flag: 'wx' });
-    await chmod(file, 0o600);
-    return made;
+    await refuseForeign(dataDir);
+    return given ?? (await keptSecret(join(dataDir, SECRET_FILE)));
   } catch (error) {
+    if (error instanceof StartError) throw error;
     throw new StartError(`CHAT_DATA: cannot use the folder ${dataDir}: ${(error as Error).message}`);
   }
 }
 
-async function serve(config: Config, adapters: Adapters, logger: Logger): Promise<App> {
+/** A folder of somebody else's is not the place for files of ours. */
+async function refuseForeign(dataDir: string): Promise<void> {
+  const names = (await readdir(dataDir)).filter((name) => name !== 'lost+found' && !name.startsWith('.'));
+  if (names.length === 0 || names.some((name) => OWN_FILES.includes(name))) return;
+  throw new StartError(
+    `CHAT_DATA: the folder ${dataDir} holds other things (${names[0]}); give an empty one, or a new name`,
+  );
+}
+
+async function keptSecret(file: string): Promise<string> {
+  const kept = await readFile(file, 'utf8').catch(() => null);
+  if (kept !== null) return kept.trim();
+  const made = randomBytes(32).toString('base64url');
+  await writeFile(file, `${made}\n`, { mode: 0o600, flag: 'wx' });
+  return made;
+}
+
+/** The parts of one node, on whichever adapters. */
+function buildNode(config: Config, adapters: Adapters, tail: TailMemory, accounts: Accounts, logger: Logger) {
   const { log, clock, signals } = adapters;
   const counters = new Counters();
   const flusher = new Flusher();
-  const watermark = await adapters.messages.watermark();
-  const tail = new TailMemory(watermark, KEEP_TAIL_BYTES);
   const hub: Hub<Connection> = new Hub(flusher, () => directory);
   const directory = new Directory(adapters.conversations, tail, KEEP_CONVERSATIONS, (conv) => hub.hasLocal(conv));
   const reads = new Reads({ store: adapters.messages, tail, log });
   const marks = new Marks(adapters.marks, signals, clock, (error) => logger.error({ err: error }, 'marks not stored'));
-  const accounts = createAccounts({
-    ...adapters,
-    tokens: await accessTokens(adapters.secret),
-    accessTtlMs: config.accessTtlMs,
-    registration: config.registration,
-  });
   const path = new Path({
     ...adapters,
     directory,
@@ -157,10 +169,7 @@ async function serve(config: Config, adapters: Adapters, logger: Logger): Promis
     counters,
     audience: hub,
     lookups: {
-      message: async (conversation, seq) => {
-        await reads.cover();
-        return reads.message(conversation.id, seq);
-      },
+      message: (conversation, seq) => reads.cover().then(() => reads.message(conversation.id, seq)),
       idsOf: async (names) => accounts.names.idsOf(names),
     },
     onSent: (conv, user, n) => marks.sent(conv, user, n),
@@ -173,56 +182,76 @@ async function serve(config: Config, adapters: Adapters, logger: Logger): Promis
     addressOf: addressReader(config.trustProxy),
     onInternal: (error, requestId) => logger.error({ err: error, requestId }, 'internal'),
   });
+  return { ...domain, gateway };
+}
+
+type Node = ReturnType<typeof buildNode>;
+
+/** The two readers of the log: delivery to sockets, and the store. Resolves when memory has all that the store lacks. */
+async function startReaders({ log, messages, clock }: Adapters, node: Node, tail: TailMemory, logger: Logger) {
+  const deliverTail = log.tail(await messages.watermark());
   const persister = new Persister({
     log,
-    store: adapters.messages,
+    store: messages,
     batch: PERSIST_BATCH,
     trimEvery: TRIM_EVERY,
     clock,
     onStored: (upTo) => tail.onStored(upTo),
     onFault: (error) => logger.error({ err: error }, 'store cannot be written; trying again'),
   });
-
-  const deliverTail = log.tail(watermark);
-  const delivering = supervise(path.deliver(deliverTail), 'delivery', logger);
+  const delivering = supervise(node.path.deliver(deliverTail), 'delivery', logger);
   const persisting = supervise(persister.run(), 'persister', logger);
-  // What the log holds beyond the store is in memory before anyone is served.
   await tail.reach(await log.readIndex());
-
-  const metrics = createMetrics(counters, {
-    connections: () => gateway.connections,
-    outboxBytes: () => gateway.outboxBytes(),
-    tailLength: () => tail.length,
-    tailBytes: () => tail.bytes,
-    watermarkLag: () => sum(log.state().head) - sum(persister.watermark),
-  });
-  let isDraining = false;
-  const http = await buildHttp({
-    ...domain,
-    rooms: new Rooms(adapters),
-    config,
-    metrics,
-    ready: () => (isDraining ? ['draining'] : []),
-    log: logger,
-  });
-  gateway.attach(http.server);
-  const address = await listen(http, config);
   return {
-    address,
+    watermarkLag: () => sum(log.state().head) - sum(persister.watermark),
     stop: async () => {
-      isDraining = true;
-      await gateway.drain(config.drainTimeMs);
-      await http.close();
-      presence.stop();
-      typing.stop();
-      await marks.close();
       await deliverTail.return();
       await delivering;
       await persister.stop();
       await persisting;
+    },
+  };
+}
+
+async function serve(config: Config, adapters: Adapters, logger: Logger): Promise<App> {
+  const tail = new TailMemory(await adapters.messages.watermark(), KEEP_TAIL_BYTES);
+  const tokens = await accessTokens(adapters.secret);
+  const { accessTtlMs, registration } = config;
+  const accounts = createAccounts({ ...adapters, tokens, accessTtlMs, registration });
+  const node = buildNode(config, adapters, tail, accounts, logger);
+  const readers = await startReaders(adapters, node, tail, logger);
+  const metrics = createMetrics(node.counters, {
+    connections: () => node.gateway.connections,
+    outboxBytes: () => node.gateway.outboxBytes(),
+    tailLength: () => tail.length,
+    tailBytes: () => tail.bytes,
+    watermarkLag: readers.watermarkLag,
+  });
+  let isDraining = false;
+  const ready = () => (isDraining ? ['draining'] : []);
+  const http = await buildHttp({ ...node, rooms: new Rooms(adapters), config, metrics, ready, log: logger });
+  node.gateway.attach(http.server);
+  const address = await listening('CHAT_PORT', config.host, config.port, (host, port) => http.listen({ host, port }));
+  const metricsServer = await openMetricsPort(config, metrics);
+  return {
+    address,
+    stop: async () => {
+      isDraining = true;
+      await node.gateway.drain(config.drainTimeMs);
+      await http.close();
+      metricsServer?.close();
+      node.presence.stop();
+      node.typing.stop();
+      await node.marks.close();
+      await readers.stop();
       await adapters.close();
     },
   };
+}
+
+async function openMetricsPort({ host, metricsPort }: Config, metrics: Metrics): Promise<Server | null> {
+  if (metricsPort === null) return null;
+  return listening('CHAT_METRICS_PORT', host, metricsPort, (where, port) => serveMetrics(metrics, where, port));
 }
 
 /** These loops end only when told to; anything else is a defect the process does not outlive. */
@@ -233,25 +262,6 @@ async function supervise(loop: Promise<void>, name: string, logger: Logger): Pro
     logger.fatal({ err: error }, `${name} failed`);
     process.exit(1);
   }
-}
-
-async function listen(http: Awaited<ReturnType<typeof buildHttp>>, { host, port }: Config): Promise<string> {
-  try {
-    return await http.listen({ host, port });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE') throw new StartError(`CHAT_PORT: port ${port} on ${host} is in use`);
-    if (code === 'EACCES') throw new StartError(`CHAT_PORT: this user may not listen on port ${port}`);
-    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-      throw new StartError(`CHAT_HOST: there is no address ${host} here`);
-    throw error;
-  }
-}
-
-function addressReader(trusted: readonly string[]): (request: IncomingMessage) => string {
-  if (trusted.length === 0) return (request) => request.socket.remoteAddress ?? '';
-  const trust = proxyAddr.compile([...trusted]);
-  return (request) => proxyAddr(request, trust);
 }
 
 function sum(position: readonly number[]): number {

@@ -34,7 +34,7 @@ async function run(context: Context): Promise<BarResult> {
   const sizes = quick ? [10, 100, 1_000] : [10, 100, 1_000, 10_000];
   const users = sizes.at(-1) ?? BASE;
   const scene = sceneOf(users, sizes);
-  const each = await stage(context.subject, { scene, say });
+  const each = await stage(context.subject, { scene, backgroundLoad: true, say });
   await connectUsers(each, 0, users);
   const pair = await startPair(each, scene, users);
   const timing = quick ? { warmMs: 500, windowMs: 1_500 } : { warmMs: 2_000, windowMs: 6_000 };

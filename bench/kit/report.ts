@@ -2,7 +2,7 @@
 // with the notes people write (bench/notes/P*.md). A quick run never replaces a full one.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { BarResult, Row } from './bar.ts';
 import { fdatasyncTimes, fileSystem } from './disk.ts';
@@ -18,6 +18,8 @@ export interface Environment {
   readonly versions: string;
   readonly machine: string;
   readonly disk: string;
+  /** Who else was busy when the bench began: more than about 0.3 means noise. */
+  readonly load: string;
 }
 
 /** The last result of a bar, with where it was taken. */
@@ -44,6 +46,7 @@ export function describeEnvironment(): Environment {
     versions: versions.join(', '),
     machine: `${cores} cores ${cpus()[0]?.model.trim() ?? ''}, ${gigabytes} GB, Linux ${release()}`,
     disk: `${fileSystem()}, one fdatasync of 4 kB ${Math.round(median(fdatasyncTimes(300)))} µs`,
+    load: `load average ${loadavg()[0]?.toFixed(1)} at the start`,
   };
 }
 
@@ -99,23 +102,22 @@ export function table(results: readonly Kept[]): string {
   return [draw(HEADS), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...lines.map(draw)].join('\n');
 }
 
+/** What the generators counted, how busy they were, how durable it was; empty for bars without deliveries. */
 export function auditLine({ bar, audit, loadCpu, durability }: Kept): string {
-  const { delivered, ephemeral, lost, repeated, reordered, refused, dropped } = audit;
-  const counts = `${delivered} delivered and ${ephemeral} ephemeral, ${lost} lost, ${repeated} repeated, ${reordered} reordered, ${refused} refused, ${dropped} dropped`;
-  const load =
-    loadCpu > 0
-      ? `; generator at most ${Math.round(loadCpu * 100)} % of a core${loadCpu > 0.9 ? ' (BOUND BY IT)' : ''}`
-      : '';
-  return `${bar}: ${counts}${load}${durability === '' ? '' : `; ${durability}`}`;
+  const { delivered, ephemeral, ...faults } = audit;
+  if (delivered === 0 && isClean(audit)) return '';
+  const counts = Object.entries(faults).map(([name, count]) => `${count} ${name}`);
+  const parts = [`${delivered} delivered, ${ephemeral} ephemeral, ${counts.join(', ')}`, durability];
+  if (loadCpu > 0)
+    parts.push(`generator at most ${Math.round(loadCpu * 100)} % of a core${loadCpu > 0.9 ? ': BOUND BY IT' : ''}`);
+  return `${bar}: ${parts.filter((part) => part !== '').join('; ')}`;
 }
 
-/** Puts new results in place of older ones of the same bars and writes both files. */
-export function keep(results: readonly Kept[]): void {
-  const kept = new Map(readKept().map((result) => [result.bar, result]));
-  for (const result of results) {
-    const before = kept.get(result.bar);
-    if (before === undefined || before.quick || !result.quick) kept.set(result.bar, result);
-  }
+/** Puts a result in place of an older one of its bar and writes both files. */
+export function keep(result: Kept): void {
+  const kept = new Map(readKept().map((older) => [older.bar, older]));
+  const before = kept.get(result.bar);
+  if (before === undefined || before.quick || !result.quick) kept.set(result.bar, result);
   const all = [...kept.values()].sort((a, b) => Number(a.bar.slice(1)) - Number(b.bar.slice(1)));
   writeFileSync(JSON_FILE, `${JSON.stringify(all, null, 1)}\n`);
   writeFileSync(PAGE_FILE, page(all));
@@ -126,20 +128,31 @@ function readKept(): Kept[] {
 }
 
 function page(results: readonly Kept[]): string {
-  const runs = results.map((result) => {
-    const { bar, date, quick, repeats, environment } = result;
-    const how = quick ? 'quick: an indication only' : `${repeats} repeats`;
-    return `- ${bar}: ${date}, commit ${environment.commit}, ${how}; ${environment.versions}; ${environment.machine}; ${environment.disk}\n- ${auditLine(result)}`;
-  });
   const notes = results.flatMap(({ bar }) => noteOf(bar));
+  const runs = results.map((result) => `- ${runLine(result)}`);
   return `${[
     '# Results of the last runs',
     'Made by `npm run bench`; do not edit. How to read it: README.md. What people have to say about a figure is in notes/.',
     table(results),
+    '## Counted',
+    results
+      .map(auditLine)
+      .filter(isSaid)
+      .map((line) => `- ${line}`)
+      .join('\n'),
     '## Where and how',
     runs.join('\n'),
     ...(notes.length > 0 ? ['## Notes', ...notes] : []),
   ].join('\n\n')}\n`;
+}
+
+function runLine({ bar, date, quick, repeats, environment }: Kept): string {
+  const how = quick ? 'quick, an indication only' : `${repeats} repeats`;
+  return `${bar}: ${date.slice(0, 16)}Z, ${how}, commit ${Object.values(environment).join('; ')}`;
+}
+
+export function isSaid(line: string): boolean {
+  return line !== '';
 }
 
 function noteOf(bar: string): string[] {

@@ -31,6 +31,8 @@ export interface StageOptions {
   readonly allCores?: boolean;
   /** A floor without any rooms. */
   readonly bare?: boolean;
+  /** The generator gives way to others beside it. */
+  readonly backgroundLoad?: boolean;
   /** Only read from: the prepared folder is used as it is. */
   readonly inPlace?: boolean;
   readonly say: (text: string) => void;
@@ -126,8 +128,8 @@ export function startFloor(file: string, rest: readonly string[], cores: string 
   return new Child({ args: [INSPECTABLE, program, ...rest], cores, channel: true });
 }
 
-function startLoad({ loads = 1 }: StageOptions): Load {
-  return new Load({ processes: loads, cores: LOAD_CORES });
+function startLoad({ loads = 1, backgroundLoad = false }: StageOptions): Load {
+  return new Load({ processes: loads, cores: LOAD_CORES, background: backgroundLoad });
 }
 
 /** A generator beside a stage's own, which must not be delayed by it. */

@@ -60,18 +60,21 @@ export interface WorldFolder {
 
 /** @param inPlace hands out the kept folder itself, for a server that is only read from */
 export async function prepareWorld(scene: Scene, inPlace: boolean, say: (text: string) => void): Promise<WorldFolder> {
-  const kept = join(tmpdir(), `${KEPT_PREFIX}${await fingerprint(scene)}`);
-  if (!(await exists(kept))) await mint(scene, kept, say);
+  const kept = join(tmpdir(), `${KEPT_PREFIX}${scene.name}-${await fingerprint(scene)}`);
+  if (!(await exists(kept))) {
+    await forgetWorlds(`${scene.name}-`);
+    await mint(scene, kept, say);
+  }
   if (inPlace) return { path: kept, discard: () => undefined };
   const path = makeTemporary();
   await cp(kept, path, { recursive: true });
   return { path, discard: () => removeTemporary(path) };
 }
 
-/** Removes all kept folders. */
-export async function forgetWorlds(): Promise<void> {
+/** Removes the kept folders, all or those of one scene. */
+export async function forgetWorlds(scene = ''): Promise<void> {
   const names = await readdir(tmpdir());
-  const kept = names.filter((name) => name.startsWith(KEPT_PREFIX));
+  const kept = names.filter((name) => name.startsWith(KEPT_PREFIX + scene));
   await Promise.all(kept.map((name) => rm(join(tmpdir(), name), { recursive: true, force: true })));
 }
 

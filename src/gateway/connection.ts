@@ -179,19 +179,16 @@ export class Connection implements Receiver {
   refuse(error: unknown, id: string | undefined): void {
     const known = error instanceof ChatError ? error : this.#unexpected(error, id);
     const entry = errorEntry(known.code);
-    this.#shared.counters.failedWith(known.code);
-    this.send({
-      t: 'error',
-      id,
-      code: known.code,
-      message: known.message,
-      retry: entry.retry ?? false,
-      after: known.afterMs,
-      field: known.field,
-    });
+    this.writeError(known, id);
     if (entry.closes !== undefined && (entry.fate === 'close' || this.#isLastStrike(known.code))) {
       this.closeWith(entry.closes, known.code);
     }
+  }
+
+  /** An error that is nobody's fault: it never closes. */
+  writeError({ code, message, afterMs: after, field }: ChatError, id: string | undefined): void {
+    this.#shared.counters.failedWith(code);
+    this.send({ t: 'error', id, code, message, retry: errorEntry(code).retry ?? false, after, field });
   }
 
   #unexpected(error: unknown, id: string | undefined): ChatError {

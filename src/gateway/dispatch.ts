@@ -120,7 +120,9 @@ async function handleRead(
 ): Promise<void> {
   if (frame.t === 'read') return handleMark(connection, frame, context);
   const { activity } = connection;
-  if (activity.readsInFlight >= MAX_READS_IN_FLIGHT) throw new ChatError('rate_limited', { afterMs: 100 });
+  // Not the token bucket's refusal: a client that pulls all its conversations at once is no flood.
+  if (activity.readsInFlight >= MAX_READS_IN_FLIGHT)
+    return connection.writeError(new ChatError('rate_limited', { afterMs: 100 }), frame.id);
   activity.readsInFlight++;
   try {
     await context.reads.cover();

@@ -679,7 +679,7 @@ function randomRuns(t: Test, open: OpenLog): void {
       }
       await log.close();
     };
-    await fc.assert(fc.asyncProperty(fc.array(aStep, { minLength: 1, maxLength: 25 }), run), { numRuns: 40 });
-    t.pass('40 runs');
+    await fc.assert(fc.asyncProperty(fc.array(aStep, { minLength: 1, maxLength: 25 }), run), { numRuns: 20 });
+    t.pass('20 runs');
   });
 }

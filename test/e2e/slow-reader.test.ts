@@ -3,7 +3,7 @@
 import t from 'tap';
 import { Replica, server } from '../kit/index.ts';
 
-const s = await server(t, { env: { CHAT_OUTBOX_BYTES: '4096' } });
+const s = await server(t, { env: { CHAT_OUTBOX_BYTES: '65536' } });
 /** 4,000 code points, 16 kB on the wire: the kernel's buffers are full after some hundred of them. */
 const LONG = '\u{1f4a7}'.repeat(4_000);
 

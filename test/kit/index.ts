@@ -7,7 +7,7 @@ import { type Exit, type ServerOptions, type ServerProcess, startServer } from '
 export type { Account, Reply } from './client.ts';
 export { Client } from './client.ts';
 export { Unanswered } from './connection.ts';
-export type { Change, Push, Sent } from './frames.ts';
+export { type Change, isChange, type Push, type Sent } from './frames.ts';
 export { type Random, random } from './random.ts';
 export { Replica } from './replica.ts';
 export { eventually, soon } from './waiting.ts';

@@ -7,6 +7,7 @@ const RECENT_BYTES = 4_194_304;
 /** What a change costs in memory beside its wire text. */
 const CHANGE_OVERHEAD_BYTES = 200;
 const MAX_BATCH = 512;
+/** Below every trim point. */
 const NOWHERE = -1;
 
 /** Reads a page of durable changes right after an offset; null: below the trim point. */
@@ -44,10 +45,15 @@ export class Feed {
       this.#recentBytes += costOf(change);
     }
     this.#head += changes.length;
-    let excess = 0;
-    while (this.#recentBytes > RECENT_BYTES) this.#recentBytes -= costOf(this.#recent[excess++] as Change);
-    if (excess > 0) this.#recent.splice(0, excess);
+    if (this.#recentBytes > RECENT_BYTES) this.#evict();
     this.#wake();
+  }
+
+  /** A quarter at once: taking the few a commit adds off the front of so many would move all the others each time. */
+  #evict(): void {
+    let count = 0;
+    while (this.#recentBytes > RECENT_BYTES * 0.75) this.#recentBytes -= costOf(this.#recent[count++] as Change);
+    this.#recent.splice(0, count);
   }
 
   forget(upTo: number): void {

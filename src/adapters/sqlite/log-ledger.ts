@@ -2,7 +2,7 @@
 // append. Writes no file; forgets only what has been trimmed, and takes back a whole batch that failed.
 
 import type { Head, Receipt } from '../../ports/log.ts';
-import { type ChangeType, countsAsMessage, movesGuard, type parseChange, wireText } from '../../protocol/changes.ts';
+import { type ChangeBody, type ChangeType, countsAsMessage, movesGuard, wireText } from '../../protocol/changes.ts';
 import type { ColdStore } from './log-cold.ts';
 import { type Commit, NUMBERS_PER_ITEM, VERDICT_DUP, VERDICT_MOVED, VERDICT_NEW } from './log-messages.ts';
 
@@ -24,8 +24,22 @@ interface Entry {
 
 const NO_HEAD: WarmHead = { seq: 0, n: 0, guard: 0, at: 0, last: 0, whole: true };
 
+/** One item of a batch; its drafts are `count` of the batch's, from `draft` on. */
+interface Item {
+  readonly conv: string;
+  readonly user: string;
+  readonly key: string | null;
+  readonly name: string | null;
+  readonly draft: number;
+  readonly count: number;
+}
+
+/** Takes the wire text of a new change. */
+type Write = (offset: number, wire: string) => void;
+
 export class Ledger {
   readonly #cold: ColdStore;
+  readonly #write: Write;
   readonly #heads = new Map<string, WarmHead>();
   readonly #receipts = new Map<string, Receipt>();
   /** One an untrimmed change, in the order of offsets. */
@@ -37,13 +51,15 @@ export class Ledger {
   #undo: { readonly conv: string; readonly head: WarmHead | undefined }[] = [];
   #settled: { readonly entries: number; readonly head: number; readonly bytes: number };
 
-  /** @param head offset of the last trimmed change; `replay` brings the ones after it */
-  constructor(cold: ColdStore, head: number) {
+  /** @param trimmed offset of the last trimmed change; `replay` brings the ones after it */
+  constructor(cold: ColdStore, trimmed: number, write: Write) {
     this.#cold = cold;
-    this.#head = head;
-    this.#settled = { entries: 0, head, bytes: 0 };
+    this.#write = write;
+    this.#head = trimmed;
+    this.#settled = { entries: 0, head: trimmed, bytes: 0 };
   }
 
+  /** Offset of the last change. */
   get head(): number {
     return this.#head;
   }
@@ -57,74 +73,54 @@ export class Ledger {
    * Takes in an untrimmed change when the log is opened. The store may already hold it and later ones of its
    * conversation: then its head stands.
    */
-  replay(change: ReturnType<typeof parseChange>, wire: string): void {
-    const { conv, seq, at } = change;
+  replay(change: ChangeBody, wire: string): void {
+    const { conv, from, seq, at, key } = change;
     const before = this.#headOf(conv);
-    const n = change.t === 'message' ? change.n : 0;
-    const name = change.key === undefined ? null : keyName(conv, change.from, change.key);
     if (seq > before.seq + 1) throw new Error(`conversation ${conv}: ${seq} follows ${before.seq}`);
+    const n = change.t === 'message' ? change.n : 0;
+    const name = key === undefined ? null : keyName(conv, from, key);
+    const isKnown = seq <= before.seq;
+    const head = isKnown ? before : { seq, n: n || before.n, guard: movesGuard(change.t) ? seq : before.guard, at };
     const whole = seq === 1 || (before.whole && before.last > 0);
-    const known = seq <= before.seq;
-    const after = known ? before : { seq, n: n || before.n, guard: movesGuard(change.t) ? seq : before.guard, at };
-    this.#enter({ conv, name, bytes: costOf(wire) }, { ...after, last: this.#head + 1, whole }, { seq, n, at });
+    this.#enter({ conv, name, bytes: costOf(wire) }, { ...head, last: this.#head + 1, whole }, { seq, n, at });
   }
 
   /**
-   * Decides the items in order, each seeing the ones before it, and hands the wire text of every new change to `write`.
+   * Decides the items in order, each seeing the ones before it, and writes the new changes.
    * @returns four numbers an item (log-messages.ts)
    */
-  decide(batch: Commit, write: (offset: number, wire: string) => void): Float64Array {
+  decide(batch: Commit): Float64Array {
     const numbers = new Float64Array(batch.convs.length * NUMBERS_PER_ITEM);
     let draft = 0;
-    for (let item = 0; item < batch.convs.length; item++) {
-      this.#decideItem(batch, item, draft, numbers, write);
-      draft += batch.counts[item] as number;
+    for (let index = 0; index < batch.convs.length; index++) {
+      const item = itemAt(batch, index, draft);
+      numbers.set(this.#decideItem(batch, item, batch.guards[index] as number), index * NUMBERS_PER_ITEM);
+      draft += item.count;
     }
     return numbers;
   }
 
-  // One function, five parameters: an object an item would cost what the typed arrays save.
-  #decideItem(
-    batch: Commit,
-    item: number,
-    draft: number,
-    numbers: Float64Array,
-    write: (offset: number, wire: string) => void,
-  ): void {
-    const conv = batch.convs[item] as string;
-    const user = batch.users[item] as string;
-    const key = batch.keys[item] as string | null;
-    const slot = item * NUMBERS_PER_ITEM;
-    const head = this.#headOf(conv);
-    const name = key === null ? null : keyName(conv, user, key);
-    const receipt = name === null ? undefined : this.#receiptOf(head, name, conv, user, key as string);
-    if (receipt !== undefined) {
-      numbers[slot] = VERDICT_DUP;
-      numbers[slot + 1] = receipt.seq;
-      numbers[slot + 2] = receipt.n;
-      numbers[slot + 3] = receipt.at;
-    } else if (head.guard !== batch.guards[item]) {
-      numbers[slot] = VERDICT_MOVED;
-      numbers[slot + 1] = head.guard;
-    } else {
-      const at = Math.max(batch.now, head.at);
-      numbers[slot] = VERDICT_NEW;
-      numbers[slot + 1] = head.seq + 1;
-      numbers[slot + 2] = head.n;
-      numbers[slot + 3] = at;
-      let before = head;
-      const end = draft + (batch.counts[item] as number);
-      for (let index = draft; index < end; index++) {
-        const type = batch.types[index] as ChangeType;
-        const seq = before.seq + 1;
-        const n = countsAsMessage(type) ? before.n + 1 : 0;
-        const wire = wireText(type, conv, seq, n, user, at, key, batch.bodies[index] as string);
-        const guard = movesGuard(type) ? seq : before.guard;
-        const after = { seq, n: n || before.n, guard, at, last: this.#head + 1, whole: before.whole };
-        this.#enter({ conv, name, bytes: costOf(wire) }, after, { seq, n, at });
-        write(this.#head, wire);
-        before = after;
-      }
+  #decideItem(batch: Commit, item: Item, guard: number): readonly number[] {
+    const head = this.#headOf(item.conv);
+    const receipt = this.#receiptOf(head, item);
+    if (receipt !== undefined) return [VERDICT_DUP, receipt.seq, receipt.n, receipt.at];
+    if (head.guard !== guard) return [VERDICT_MOVED, head.guard];
+    const at = Math.max(batch.now, head.at);
+    this.#append(batch, item, head, at);
+    return [VERDICT_NEW, head.seq + 1, head.n, at];
+  }
+
+  #append(batch: Commit, { conv, user, key, name, draft, count }: Item, head: WarmHead, at: number): void {
+    let { seq, n: messages, guard } = head;
+    for (let index = draft; index < draft + count; index++) {
+      const type = batch.types[index] as ChangeType;
+      seq++;
+      const n = countsAsMessage(type) ? ++messages : 0;
+      if (movesGuard(type)) guard = seq;
+      const wire = wireText(type, conv, seq, n, user, at, key, batch.bodies[index] as string);
+      const after = { seq, n: messages, guard, at, last: this.#head + 1, whole: head.whole };
+      this.#enter({ conv, name, bytes: costOf(wire) }, after, { seq, n, at });
+      this.#write(this.#head, wire);
     }
   }
 
@@ -155,7 +151,7 @@ export class Ledger {
     this.#undo = [];
   }
 
-  /** The first `count` untrimmed changes have been trimmed; the store answers for them. */
+  /** The first `count` untrimmed changes have been trimmed: the store answers for them from now on. */
   forget(count: number): void {
     const upTo = this.#head - this.#entries.length + count;
     for (const { conv, name, bytes } of this.#entries.splice(0, count)) {
@@ -170,7 +166,8 @@ export class Ledger {
   }
 
   recall(conv: string, user: string, key: string): Receipt | null {
-    return this.#receiptOf(this.#headOf(conv), keyName(conv, user, key), conv, user, key) ?? null;
+    const item = { conv, user, key, name: keyName(conv, user, key), draft: 0, count: 0 };
+    return this.#receiptOf(this.#headOf(conv), item) ?? null;
   }
 
   #headOf(conv: string): WarmHead {
@@ -180,9 +177,18 @@ export class Ledger {
     return cold === undefined ? NO_HEAD : { ...cold, last: 0, whole: false };
   }
 
-  #receiptOf(head: WarmHead, name: string, conv: string, user: string, key: string): Receipt | undefined {
+  #receiptOf(head: WarmHead, { conv, user, key, name }: Item): Receipt | undefined {
+    if (key === null || name === null) return undefined;
     return this.#receipts.get(name) ?? (head.whole ? undefined : this.#cold.receipt(conv, user, key));
   }
+}
+
+function itemAt(batch: Commit, index: number, draft: number): Item {
+  const conv = batch.convs[index] as string;
+  const user = batch.users[index] as string;
+  const key = batch.keys[index] as string | null;
+  const name = key === null ? null : keyName(conv, user, key);
+  return { conv, user, key, name, draft, count: batch.counts[index] as number };
 }
 
 /** Ids and keys contain no spaces. */

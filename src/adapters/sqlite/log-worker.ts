@@ -28,7 +28,7 @@ class LogWorker {
     const { epoch, trimmed } = file.meta();
     this.#epoch = epoch;
     this.#trimmed = trimmed;
-    this.#ledger = new Ledger(cold, trimmed);
+    this.#ledger = new Ledger(cold, trimmed, (offset, wire) => file.insert(offset, wire));
     this.#replay();
     cold.release();
   }
@@ -74,22 +74,28 @@ class LogWorker {
   #commit(batch: Commit): Answer {
     const before = this.#ledger.head;
     const trimTo = this.#trimTarget(batch.trimTo);
-    let numbers: Float64Array;
+    const numbers = this.#transaction(batch, trimTo);
+    this.#ledger.settle();
+    if (trimTo > this.#trimmed) this.#ledger.forget(trimTo - this.#trimmed);
+    this.#trimmed = trimTo;
+    const { untrimmedBytes } = this.#ledger;
+    return { is: 'committed', numbers, before, trimmed: trimTo, untrimmedBytes };
+  }
+
+  #transaction(batch: Commit, trimTo: number): Float64Array {
     try {
       this.#file.begin();
-      numbers = this.#ledger.decide(batch, (offset, wire) => this.#file.insert(offset, wire));
+      const numbers = this.#ledger.decide(batch);
+      // Not held while the disk works.
+      this.#cold.release();
       if (trimTo > this.#trimmed) this.#file.trim(trimTo);
       this.#file.commit();
+      return numbers;
     } catch (error) {
       this.#ledger.takeBack();
       this.#file.rollback();
       throw error;
     }
-    this.#ledger.settle();
-    this.#ledger.forget(trimTo - this.#trimmed);
-    this.#trimmed = trimTo;
-    const { untrimmedBytes } = this.#ledger;
-    return { is: 'committed', numbers, before, trimmed: this.#trimmed, untrimmedBytes };
   }
 
   /** Never past what the store has applied: that law is what makes keys last for ever. */

@@ -84,12 +84,7 @@ class SqliteLog implements Log {
   append(items: readonly Append[]): Promise<readonly Appended[]> {
     if (this.#closing !== undefined) return Promise.reject(unavailable('the log is closed'));
     if (items.length === 0) return Promise.resolve([]);
-    let changes = 0;
-    let bytes = 0;
-    for (const { drafts } of items) {
-      changes += drafts.length;
-      for (const { body } of drafts) bytes += body.length + CHANGE_OVERHEAD_BYTES;
-    }
+    const { changes, bytes } = sizeOf(items);
     if (!this.#hasRoom(bytes)) return Promise.reject(new ChatError('overloaded', { afterMs: OVERLOADED_AFTER_MS }));
     this.#pendingBytes += bytes;
     return new Promise((resolve, reject) => {
@@ -242,6 +237,16 @@ class SqliteLog implements Log {
       throw unavailable(cause);
     }
   }
+}
+
+function sizeOf(items: readonly Append[]): { readonly changes: number; readonly bytes: number } {
+  let changes = 0;
+  let bytes = 0;
+  for (const { drafts } of items) {
+    changes += drafts.length;
+    for (const { body } of drafts) bytes += body.length + CHANGE_OVERHEAD_BYTES;
+  }
+  return { changes, bytes };
 }
 
 /** The answer to an item from its four numbers; its new changes are added to `changes`. */

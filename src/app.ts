@@ -64,6 +64,7 @@ interface Adapters {
 
 /** Changes the store takes in one commit. */
 const PERSIST_BATCH = 512;
+const PERSIST_LINGER_MS = 50;
 const TRIM_EVERY = 4_096;
 /** How much of what the store has is kept in memory for resumes. */
 const KEEP_TAIL_BYTES = 16 * 1_048_576;
@@ -193,9 +194,10 @@ async function startReaders({ log, messages, clock }: Adapters, node: Node, tail
   const persister = new Persister({
     log,
     store: messages,
-    batch: PERSIST_BATCH,
-    trimEvery: TRIM_EVERY,
     clock,
+    batch: PERSIST_BATCH,
+    lingerMs: PERSIST_LINGER_MS,
+    trimEvery: TRIM_EVERY,
     onStored: (upTo) => tail.onStored(upTo),
     onFault: (error) => logger.error({ err: error }, 'store cannot be written; trying again'),
   });

@@ -140,25 +140,25 @@ export class Reads {
     }
   }
 
-  async #before(conv: ConvId, before: Seq, limit: number): Promise<Page> {
+  async #before(conv: ConvId, before: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
     return this.#overlaid(
       conv,
       () => this.#store.history(conv, { before }, limit),
       (page, fresh) => {
         const items = [...page.items, ...fresh.filter((message) => message.seq < before)];
-        const kept = fitFromEnd(items, limit);
+        const kept = fitFromEnd(items, limit, maxBytes);
         return { items: kept, more: page.more || kept.length < items.length };
       },
     );
   }
 
-  async #after(conv: ConvId, after: Seq, limit: number): Promise<Page> {
+  async #after(conv: ConvId, after: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
     return this.#overlaid(
       conv,
       () => this.#store.history(conv, { after }, limit),
       (page, fresh) => {
         const items = page.more ? page.items : [...page.items, ...fresh.filter((message) => message.seq > after)];
-        const kept = fitFromStart(items, limit);
+        const kept = fitFromStart(items, limit, maxBytes);
         return { items: kept, more: page.more || kept.length < items.length };
       },
     );
@@ -166,9 +166,10 @@ export class Reads {
 
   async #around(conv: ConvId, around: Seq, limit: number): Promise<HistoryResult> {
     const older = Math.ceil(limit / 2);
+    const half = MAX_ANSWER_BYTES / 2;
     const [before, after] = await Promise.all([
-      this.#before(conv, around + 1, older),
-      limit > older ? this.#after(conv, around, limit - older) : this.#after(conv, around, 1),
+      this.#before(conv, around + 1, older, half),
+      this.#after(conv, around, Math.max(1, limit - older), half),
     ]);
     const newer = limit > older ? after.items : [];
     return {
@@ -276,22 +277,22 @@ function cutByRev(items: ItemState[], limit: number, to: Seq): { items: readonly
     if (full && previous !== undefined && previous.rev !== item.rev) {
       return { items: items.slice(0, index), to: previous.rev };
     }
-    bytes += JSON.stringify(item).length;
+    bytes += Buffer.byteLength(JSON.stringify(item));
   }
   return { items, to };
 }
 
-function fitFromStart(items: readonly MessageState[], limit: number): readonly MessageState[] {
+function fitFromStart(items: readonly MessageState[], limit: number, maxBytes: number): readonly MessageState[] {
   let bytes = 0;
   for (let index = 0; index < items.length && index < limit; index++) {
     bytes += Buffer.byteLength(JSON.stringify(items[index]));
-    if (bytes > MAX_ANSWER_BYTES && index > 0) return items.slice(0, index);
+    if (bytes > maxBytes && index > 0) return items.slice(0, index);
   }
   return items.slice(0, limit);
 }
 
-function fitFromEnd(items: readonly MessageState[], limit: number): readonly MessageState[] {
-  return fitFromStart([...items].reverse(), limit).toReversed();
+function fitFromEnd(items: readonly MessageState[], limit: number, maxBytes: number): readonly MessageState[] {
+  return fitFromStart([...items].reverse(), limit, maxBytes).toReversed();
 }
 
 /** The tail may know of deletions that the store, when it answered, did not. */

@@ -3,6 +3,7 @@
 import type { Clock } from '../ports/clock.ts';
 import type { Change, Log, Position, Tail } from '../ports/log.ts';
 import { HoleError, type MessageStore } from '../ports/store.ts';
+import type { Millis } from '../protocol/ids.ts';
 
 /** Between two attempts when the store cannot take a batch: a full disk, a server away. */
 const RETRY_MS = 500;
@@ -10,13 +11,15 @@ const RETRY_MS = 500;
 interface Options {
   readonly log: Log;
   readonly store: MessageStore;
+  readonly clock: Clock;
   /** Most changes of one `apply`. */
   readonly batch: number;
+  /** How long a smaller batch is left to grow: nobody waits for the store, and each commit of it costs an fsync. */
+  readonly lingerMs: Millis;
   /** Trims the log after this many stored changes; each trim is a write of the log's. */
   readonly trimEvery: number;
   readonly onStored: (watermark: Position) => void;
-  readonly clock: Clock;
-  /** The store could not take a batch; it is tried again. */
+  /** The store could not take a batch, or the log not let go of one; it is tried again. */
   readonly onFault: (error: unknown) => void;
 }
 
@@ -26,6 +29,7 @@ export class Persister {
   #watermark: number[] = [];
   #sinceTrim = 0;
   #isStopped = false;
+  #wake = () => {};
 
   constructor(options: Options) {
     this.#options = options;
@@ -37,17 +41,19 @@ export class Persister {
 
   /** Runs until `stop`. @throws HoleError what the log gave does not follow on what the store holds: a defect */
   async run(): Promise<void> {
-    this.#watermark = [...(await this.#options.store.watermark())];
-    this.#tail = this.#options.log.tail(this.#watermark);
+    const { log, store, batch, lingerMs } = this.#options;
+    this.#watermark = [...(await store.watermark())];
+    this.#tail = log.tail(this.#watermark);
     for await (const changes of this.#tail) {
-      for (let start = 0; start < changes.length; start += this.#options.batch) {
-        await this.#store(changes.slice(start, start + this.#options.batch));
-      }
+      for (let start = 0; start < changes.length; start += batch)
+        await this.#store(changes.slice(start, start + batch));
+      if (changes.length < batch) await this.#pause(lingerMs);
     }
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#wake();
     await this.#tail?.return();
   }
 
@@ -60,7 +66,7 @@ export class Persister {
     this.#sinceTrim += changes.length;
     if (this.#sinceTrim < this.#options.trimEvery) return;
     this.#sinceTrim = 0;
-    await this.#options.log.trim(upTo);
+    await this.#options.log.trim(upTo).catch(this.#options.onFault);
   }
 
   /** Tries until it is done; false when told to stop before. */
@@ -72,9 +78,18 @@ export class Persister {
       } catch (error) {
         if (error instanceof HoleError) throw error;
         this.#options.onFault(error);
-        await new Promise<void>((resolve) => this.#options.clock.after(RETRY_MS, resolve));
+        await this.#pause(RETRY_MS);
       }
     }
     return false;
+  }
+
+  /** Ends early when told to stop. */
+  #pause(ms: Millis): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      this.#options.clock.after(ms, resolve);
+    });
   }
 }

@@ -45,7 +45,6 @@ const BAD_TOKENS: Readonly<Record<string, string>> = {
   'that expired long ago': signed(claims({ exp: 1 })),
   'that expires in a text': signed(claims({ exp: `${SECOND + 600}` })),
   'that never expires': signed(claims({ exp: undefined })),
-  'that expires at infinity': signed(claims({ exp: 1e300 })),
   'for another audience': signed(claims({ aud: 'another-service' })),
   'for no audience': signed(claims({ aud: undefined })),
   'for an audience that begins alike': signed(claims({ aud: 'chatterbox-admin' })),

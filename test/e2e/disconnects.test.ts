@@ -4,6 +4,8 @@ import t from 'tap';
 import { type Client, isChange, Replica, random, type Sent, server } from '../kit/index.ts';
 
 const CUTS = 200;
+/** Messages sent while the client is away, now and then: more than a replay may bring. */
+const BURST = 120;
 /** So small that a longer replay does not fit in, and the client has to pull. */
 const s = await server(t, { env: { CHAT_OUTBOX_BYTES: '4096' } });
 const chance = random();
@@ -69,6 +71,8 @@ t.test('a client cut off 200 times holds in the end what the history says', asyn
     await client.next('message', () => client.frames.length >= frames);
     await client.cut();
     follower.take(client);
+    const burst = chance.chance(0.1) ? BURST : 0;
+    await Promise.all(Array.from({ length: burst }, () => ann.send(chance.pick(convs), 'one of many')));
   }
   isOver = true;
   await Promise.all(writers);
@@ -84,5 +88,6 @@ t.test('a client cut off 200 times holds in the end what the history says', asyn
     t.equal(replica?.cursor, seq);
     t.same(replica?.messages, await ann.allMessages(conv));
   }
+  t.ok(follower.pulls > 0);
   t.comment(`${CUTS} cuts, ${changes} changes, ${follower.pulls} pulls`);
 });

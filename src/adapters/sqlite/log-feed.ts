@@ -2,8 +2,11 @@
 // from the file. A tail is only a position, so a slow one costs nothing more than a fast one.
 import { type Change, PositionLost, type Tail } from '../../ports/log.ts';
 
-/** Bytes of the latest changes kept for tails, about 10,000 of them. */
-const RECENT_BYTES = 4_194_304;
+/**
+ * Bytes of the latest untrimmed changes kept for tails: seconds of a full load, so that a store that falls behind for
+ * a moment does not also cost reads of the file. Whoever else holds these changes holds the same objects.
+ */
+const RECENT_BYTES = 33_554_432;
 /** What a change costs in memory beside its wire text. */
 const CHANGE_OVERHEAD_BYTES = 200;
 const MAX_BATCH = 512;

@@ -48,7 +48,9 @@ function prepareDatabase(db: DatabaseSync, path: string): void {
   const fresh = isFresh(db, path);
   // In WAL, FULL is what makes a commit wait for fsync; NORMAL would lose the last commits in a power cut. On macOS
   // only fullfsync goes as far as the disk.
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN IMMEDIATE');
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON');
+  // What is trimmed is overwritten in the file: a text deleted for all does not stay in free pages.
+  db.exec('PRAGMA secure_delete = ON; BEGIN IMMEDIATE');
   if (fresh) {
     db.exec(SCHEMA);
     db.prepare('INSERT INTO meta VALUES (1, ?, ?, 0)').run(SCHEMA_VERSION, newEpoch());

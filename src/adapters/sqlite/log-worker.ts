@@ -9,7 +9,7 @@ import { Ledger } from './log-ledger.ts';
 import type { Answer, Commit, LogOptions, Opened, Request } from './log-messages.ts';
 
 /** Rows deleted in one commit, so that no append waits long behind a trim. */
-const TRIM_SLICE = 4_096;
+const TRIM_SLICE = 1_024;
 /** A page ends after this many changes, or once it has this many characters. */
 const PAGE_CHANGES = 512;
 const PAGE_CHARS = 1_048_576;

@@ -33,18 +33,26 @@ function usage(problem: string): never {
   process.exit(2);
 }
 
+function parsedOrUsage() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        repeats: { type: 'string' },
+        subject: { type: 'string', default: 'server' },
+        profile: { type: 'string' },
+        forget: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+}
+
 function readArguments() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      quick: { type: 'boolean', default: false },
-      repeats: { type: 'string' },
-      subject: { type: 'string', default: 'server' },
-      profile: { type: 'string' },
-      forget: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
+  const { values, positionals } = parsedOrUsage();
   const wanted = positionals.map((name) => name.toUpperCase());
   const unknown = wanted.find((name) => !BARS.some(({ id }) => id === name));
   if (unknown !== undefined) usage(`there is no bar ${unknown}`);

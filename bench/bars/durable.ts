@@ -22,7 +22,7 @@ async function run(context: Context): Promise<BarResult> {
   const sqlite = await SqliteFloor.start(null);
   await connectUsers(subject, 0, USERS);
   const sources = SCENE.convs.flatMap((_, conv) => [subject.source(conv, 0), subject.source(conv, 1)]);
-  const timing = quick ? { warmMs: 500, windowMs: 2_000 } : { warmMs: 2_000, windowMs: 10_000 };
+  const timing = quick ? { warmMs: 300, windowMs: 1_500 } : { warmMs: 2_000, windowMs: 10_000 };
   const figures = { perSecond: [], floor: [], cpu: [], p50: [], p99: [], sync: [] } as Record<string, number[]> &
     Figures;
   let loadCpu = 0;

@@ -37,7 +37,7 @@ async function run(context: Context): Promise<BarResult> {
   const each = await stage(context.subject, { scene, backgroundLoad: true, say });
   await connectUsers(each, 0, users);
   const pair = await startPair(each, scene, users);
-  const timing = quick ? { warmMs: 500, windowMs: 1_500 } : { warmMs: 2_000, windowMs: 6_000 };
+  const timing = quick ? { warmMs: 300, windowMs: 1_000 } : { warmMs: 2_000, windowMs: 6_000 };
   const costs = new Map<number, number[]>(sizes.map((size) => [size, []]));
   const calm: number[] = [];
   const busy: number[] = [];

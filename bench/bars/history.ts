@@ -17,7 +17,7 @@ function sceneOf(large: number): Scene {
 
 async function pages(each: Stage, conv: number, head: number, quick: boolean): Promise<Cell> {
   const sources = Array.from({ length: READERS }, (_, member) => each.source(conv, member));
-  const timing = quick ? { warmMs: 300, windowMs: 1_200 } : { warmMs: 1_000, windowMs: 5_000 };
+  const timing = quick ? { warmMs: 300, windowMs: 1_000 } : { warmMs: 1_000, windowMs: 5_000 };
   const cell = await measure(each, { kind: 'history', rate: RATE, head, limit: PAGE, sources }, timing);
   if (cell.pages === 0) throw new Error('no page came');
   return cell;

@@ -31,20 +31,20 @@ function withinLimits(connections: number): number {
   return Math.floor(most / ROOM_SIZE) * ROOM_SIZE;
 }
 
-async function restingBytes(stage: Stage): Promise<number> {
-  await delay(1_500);
+async function restingBytes(stage: Stage, quick: boolean): Promise<number> {
+  await delay(quick ? 500 : 2_000);
   await collectGarbage(stage.child);
-  await delay(500);
+  await delay(quick ? 300 : 1_000);
   return residentBytes(stage.child.pid);
 }
 
 async function memoryPerConnection(subject: SubjectName, few: number, many: number, context: Context): Promise<number> {
   const each = await stage(subject, { scene: sceneOf(many), loads: 2, bare: true, say: context.say });
   await connectUsers(each, 0, few);
-  const before = await restingBytes(each);
+  const before = await restingBytes(each, context.quick);
   context.say(`${each.name}: ${few} connections, ${Math.round(before / 2 ** 20)} MB`);
   await connectUsers(each, few, many);
-  const after = await restingBytes(each);
+  const after = await restingBytes(each, context.quick);
   const perConnection = (after - before) / (many - few) / 1_024;
   context.say(
     `${each.name}: ${many} connections, ${Math.round(after / 2 ** 20)} MB, ${perConnection.toFixed(2)} kB each`,

@@ -40,6 +40,25 @@ function ticksUs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }
 
+export interface ThreadShare {
+  readonly name: string;
+  /** Of a core. */
+  readonly share: number;
+}
+
+/** Which threads used how much between two marks, threads of one name added up, the busiest first. */
+export function threadShares(pid: number, before: CpuMark, after: CpuMark, seconds: number): ThreadShare[] {
+  const shares = new Map<string, number>();
+  for (const [thread, us] of after.threadsUs) {
+    const name = readOrEmpty(`/proc/${pid}/task/${thread}/comm`).trim();
+    shares.set(name, (shares.get(name) ?? 0) + (us - (before.threadsUs.get(thread) ?? 0)) / seconds / 1e6);
+  }
+  return [...shares]
+    .map(([name, share]) => ({ name, share }))
+    .filter(({ share }) => share >= 0.005)
+    .sort((a, b) => b.share - a.share);
+}
+
 /** A thread may end between the listing and the reading. */
 function readOrEmpty(file: string): string {
   try {

@@ -14,6 +14,7 @@ const CLIENTS_PER_ADDRESS = 5_000;
 /** How many connections may be on their way at once. */
 const PARALLEL = 128;
 const SETTLE_MS = 10_000;
+const SETTLE_LOOK_MS = 100;
 const LONGEST_LOOP_MS = 120_000;
 
 export interface LoadOptions {
@@ -107,7 +108,7 @@ export class Load {
     const end = performance.now() + SETTLE_MS;
     let before = await this.counts();
     while (performance.now() < end) {
-      await delay(150);
+      await delay(SETTLE_LOOK_MS);
       const now = await this.counts();
       const answered = now.acked + now.refused + now.pages >= now.sent;
       if (answered && now.delivered === before.delivered) break;

@@ -1,7 +1,7 @@
 // One cell of a measurement: a load held for a while, CPU of the subject and the generator's counts taken at both ends of
 // a steady window. What the counts say about losses is kept with the figures.
 import { setTimeout as delay } from 'node:timers/promises';
-import { cpuBetween, markCpu } from './cpu.ts';
+import { cpuBetween, markCpu, type ThreadShare, threadShares } from './cpu.ts';
 import type { LatencyView, LoopSpec, Totals } from './load.ts';
 import type { Stage } from './stage.ts';
 
@@ -18,8 +18,9 @@ export interface Cell {
   readonly acked: number;
   readonly pages: number;
   readonly latencies: LatencyView;
-  /** Shares of a core. */
-  readonly subjectCpu: number;
+  /** Of the subject; shares of a core. */
+  readonly threads: readonly ThreadShare[];
+  /** Share of a core. */
   readonly loadCpu: number;
 }
 
@@ -49,9 +50,18 @@ export async function measure(stage: Stage, loop: LoopSpec, { warmMs, windowMs }
     acked: after.counts.acked - before.counts.acked,
     pages: after.counts.pages - before.counts.pages,
     latencies,
-    subjectCpu: cpuUs / seconds / 1e6,
+    threads: threadShares(child.pid, before.cpu, after.cpu, seconds),
     loadCpu: (after.counts.cpuUs - before.counts.cpuUs) / seconds / 1e6,
   };
+}
+
+/** CPU a second of a subject nothing is asked of, microseconds. */
+export async function measureIdle({ child: { pid } }: Stage, windowMs: number): Promise<number> {
+  await quiet(pid);
+  const start = performance.now();
+  const before = markCpu(pid);
+  await delay(windowMs);
+  return (cpuBetween(before, markCpu(pid)) / (performance.now() - start)) * 1_000;
 }
 
 /** What the last load left behind (the store catching up with the log) is not charged to the next. */

@@ -21,7 +21,7 @@ import { movesGuard } from '../protocol/changes.ts';
 import { encodeFrame, encodeFrames } from '../protocol/codec.ts';
 import type { ConvId, Seq, UserId } from '../protocol/ids.ts';
 import type { TailMemory } from '../tail/index.ts';
-import { decideAtOnce, decideMessageWrite, type Lookups, type MessageWrite } from './rules.ts';
+import { decideAtOnce, decideMessageWrite, type Lookups } from './rules.ts';
 import type { Arrival, Submission, Write } from './submission.ts';
 
 /** Where frames go: the gateway's hub. */
@@ -93,15 +93,18 @@ export class Path {
     }
   }
 
+  /** Only messages are decided at once; all else waits until what was sent before it has taken effect. */
   #authorise(submission: Submission): void {
     const { lane, user, write } = submission;
-    const conversation = this.#deps.directory.peek(write.conv);
-    if (lane.isHolding(this.#deps.directory.guardMoves)) return this.#holdBack(submission);
+    const { directory } = this.#deps;
+    const conversation = directory.peek(write.conv);
+    if (write.t !== 'message' || !conversation || lane.isHolding(directory.guardMoves)) {
+      return this.#holdBack(submission);
+    }
     try {
-      if (write.t === 'create') return this.#propose(submission, 0, decideCreate(user, write));
-      const drafts = conversation && decideNow(conversation, user, write);
+      const drafts = decideAtOnce(conversation, user, write);
       if (drafts === undefined) return this.#holdBack(submission);
-      this.#propose(submission, conversation?.head.guard ?? 0, drafts);
+      this.#propose(submission, conversation.head.guard, drafts);
     } catch (error) {
       void this.#decline(submission, error);
     }
@@ -114,21 +117,30 @@ export class Path {
   async #authoriseHeld(submission: Submission): Promise<void> {
     const { user, write } = submission;
     try {
-      if (write.t === 'create') return this.#propose(submission, 0, decideCreate(user, write));
+      if (write.t === 'create') {
+        this.#propose(submission, 0, decideCreate(user, write));
+        return void this.#append();
+      }
       const conversation = await this.#deps.directory.get(write.conv);
       if (conversation === undefined) throw new ChatError('not_found');
       // Read before the decision: should it move while a lookup waits, the log refuses and the way begins again.
       const { guard } = conversation.head;
-      const drafts = decideNow(conversation, user, write) ?? (await this.#decideLater(conversation, user, write));
-      this.#propose(submission, guard, drafts);
+      this.#propose(submission, guard, await this.#decide(conversation, user, write));
       void this.#append();
     } catch (error) {
       await this.#decline(submission, error);
     }
   }
 
-  #decideLater(conversation: Conversation, user: UserId, write: Write): Promise<readonly Draft[]> {
-    return decideMessageWrite(conversation, user, write as MessageWrite, this.#deps.lookups);
+  async #decide(conversation: Conversation, user: UserId, write: Exclude<Write, Create>): Promise<readonly Draft[]> {
+    switch (write.t) {
+      case 'message':
+      case 'edit':
+      case 'delete':
+        return decideMessageWrite(conversation, user, write, this.#deps.lookups);
+      default:
+        return decideConversationWrite(conversation, user, write);
+    }
   }
 
   #propose(submission: Submission, guard: Seq, drafts: readonly Draft[]): void {
@@ -176,7 +188,10 @@ export class Path {
     else counters.appended += append.drafts.length;
     if (!result.dup && result.n > 0) onSent(append.conv, append.from, result.n);
     submission.answer(result);
-    submission.lane.leave();
+    // What follows a change of members in its lane is decided on what it has changed.
+    const isPlain = result.dup || !append.drafts.some(({ type }) => movesGuard(type));
+    if (isPlain) submission.lane.leave();
+    else void this.#deps.directory.reach(append.conv, result.seq).then(() => submission.lane.leave());
   }
 
   /** Law 11: what this was authorised on is no longer so. Once this node has seen why, it is authorised again, in its place. */
@@ -228,21 +243,5 @@ export class Path {
     const last = run?.at(-1);
     if (run === undefined || last === undefined) return;
     this.#deps.audience.deliver(last.conv, encodeFrames(run.map((change) => change.wire)), run.length, last.seq);
-  }
-}
-
-/** Drafts of what needs no lookup, else undefined. @throws ChatError */
-function decideNow(
-  conversation: Conversation,
-  user: UserId,
-  write: Exclude<Write, Create>,
-): readonly Draft[] | undefined {
-  switch (write.t) {
-    case 'message':
-    case 'edit':
-    case 'delete':
-      return decideAtOnce(conversation, user, write);
-    default:
-      return decideConversationWrite(conversation, user, write);
   }
 }

@@ -3,7 +3,7 @@
 import type { Conversation } from '../conversations/index.ts';
 import type { Change, Log } from '../ports/log.ts';
 import type { MessageStore } from '../ports/store.ts';
-import { type ChangeBody, erasedWire, parseChange } from '../protocol/changes.ts';
+import { type ChangeBody, erasedWire, type MessageChange, parseChange } from '../protocol/changes.ts';
 import type { ConvId, Seq } from '../protocol/ids.ts';
 import { DEFAULT_HISTORY_LIMIT, DEFAULT_SYNC_LIMIT, MAX_ANSWER_BYTES } from '../protocol/limits.ts';
 import {
@@ -190,7 +190,7 @@ export class Reads {
       const page = await ask();
       const newer = this.#tail.newer(conv, page.upTo);
       if (newer.length === 0) return join(page, []);
-      const fresh = newer.flatMap((change) => (change.t === 'message' ? [messageState(change)] : []));
+      const fresh = newer.flatMap((change) => (change.t === 'message' ? [sentState(change)] : []));
       const items = foldAll(page.items, newer);
       return join({ items, more: page.more }, foldAll(fresh, newer));
     } finally {
@@ -204,7 +204,7 @@ export class Reads {
     for (;;) {
       const newer = this.#tail.newer(conv, upTo);
       for (const change of newer) {
-        if (change.t === 'message' && !states.has(change.seq)) states.set(change.seq, messageState(change));
+        if (change.t === 'message' && !states.has(change.seq)) states.set(change.seq, sentState(change));
       }
       const missing = newer.flatMap(touchedBy).filter((seq) => !states.has(seq));
       if (missing.length === 0) return states;
@@ -219,13 +219,18 @@ export class Reads {
       const stored = await this.#store.messages(conv, seqs);
       const newer = this.#tail.newer(conv, stored.upTo);
       const fresh = newer.flatMap((change) =>
-        change.t === 'message' && seqs.includes(change.seq) ? [messageState(change)] : [],
+        change.t === 'message' && seqs.includes(change.seq) ? [sentState(change)] : [],
       );
       return new Map(foldAll([...stored.items, ...fresh], newer).map((state) => [state.seq, state]));
     } finally {
       pin.release();
     }
   }
+}
+
+/** A message as it was sent. One that the tail has erased is deleted by the deletion that follows, which gives it its rev. */
+function sentState({ deleted: _deleted, ...change }: MessageChange): MessageState {
+  return messageState(change);
 }
 
 function foldAll(items: readonly MessageState[], changes: readonly ChangeBody[]): MessageState[] {

@@ -20,12 +20,12 @@ export class Presence {
   readonly #seen = new Map<UserId, Seen>();
   /** Users whose last connection has gone, and when that is told. In order of time. */
   readonly #leaving = new Map<UserId, { readonly dueMs: Millis; readonly convs: readonly ConvId[] }>();
-  readonly #stop: () => void;
+  /** Cancels the wait for whoever leaves first; null while nobody does. */
+  #cancel: (() => void) | null = null;
 
   constructor(signals: Signals, clock: Clock) {
     this.#signals = signals;
     this.#clock = clock;
-    this.#stop = clock.every(1_000, () => this.#tellLeft());
   }
 
   /** Undefined: offline. */
@@ -39,7 +39,9 @@ export class Presence {
    */
   onStatuses(user: UserId, statuses: readonly PresenceStatus[], convs: readonly ConvId[]): void {
     if (statuses.length === 0) {
-      if (this.#seen.has(user)) this.#leaving.set(user, { dueMs: this.#clock.monotonic() + GRACE_MS, convs });
+      if (!this.#seen.has(user)) return;
+      this.#leaving.set(user, { dueMs: this.#clock.monotonic() + GRACE_MS, convs });
+      this.#cancel ??= this.#clock.after(GRACE_MS, () => this.#tellLeft());
       return;
     }
     this.#leaving.delete(user);
@@ -47,13 +49,17 @@ export class Presence {
   }
 
   stop(): void {
-    this.#stop();
+    this.#cancel?.();
   }
 
   #tellLeft(): void {
     const now = this.#clock.monotonic();
+    this.#cancel = null;
     for (const [user, { dueMs, convs }] of this.#leaving) {
-      if (dueMs > now) return;
+      if (dueMs > now) {
+        this.#cancel = this.#clock.after(dueMs - now, () => this.#tellLeft());
+        return;
+      }
       this.#leaving.delete(user);
       this.#tell(user, 'offline', convs);
     }

@@ -4,6 +4,8 @@ import type { Signals } from '../ports/signals.ts';
 import type { ConvId, Millis, UserId } from '../protocol/ids.ts';
 import { TYPING_ENDS_MS, TYPING_EVERY_MS } from '../protocol/limits.ts';
 
+const LOOK_EVERY_MS = 500;
+
 interface Typist {
   readonly conv: ConvId;
   readonly user: UserId;
@@ -15,12 +17,12 @@ export class Typing {
   readonly #signals: Signals;
   readonly #clock: Clock;
   readonly #typists = new Map<string, Typist>();
-  readonly #stop: () => void;
+  /** Cancels the look after the silent; null while nobody types. */
+  #cancel: (() => void) | null = null;
 
   constructor(signals: Signals, clock: Clock) {
     this.#signals = signals;
     this.#clock = clock;
-    this.#stop = clock.every(500, () => this.#endSilent());
   }
 
   /** A member says it types, or has stopped. */
@@ -35,11 +37,12 @@ export class Typing {
     if (typist !== undefined) typist.endsMs = now + TYPING_ENDS_MS;
     if (typist !== undefined && now - typist.toldMs < TYPING_EVERY_MS) return;
     this.#typists.set(key, { conv, user, toldMs: now, endsMs: now + TYPING_ENDS_MS });
+    this.#cancel ??= this.#clock.after(LOOK_EVERY_MS, () => this.#endSilent());
     this.#signals.publish({ is: 'typing', conv, user, on: true });
   }
 
   stop(): void {
-    this.#stop();
+    this.#cancel?.();
   }
 
   #endSilent(): void {
@@ -49,5 +52,7 @@ export class Typing {
       this.#typists.delete(key);
       this.#signals.publish({ is: 'typing', conv, user, on: false });
     }
+    const isQuiet = this.#typists.size === 0;
+    this.#cancel = isQuiet ? null : this.#clock.after(LOOK_EVERY_MS, () => this.#endSilent());
   }
 }

@@ -5,7 +5,7 @@ import type { Mark, MarkStore } from '../ports/marks.ts';
 import type { Signals } from '../ports/signals.ts';
 import type { ConvId, MessageNumber, UserId } from '../protocol/ids.ts';
 
-const STORE_EVERY_MS = 500;
+const STORE_AFTER_MS = 500;
 /** Marks that move within this time are told once. */
 const TELL_AFTER_MS = 100;
 /** Marks in memory beyond those that wait to be stored. */
@@ -22,7 +22,7 @@ export class Marks {
   #untold = new Map<string, Mark & { readonly by: string | null }>();
   #storing: Promise<void> = Promise.resolve();
   readonly #clock: Clock;
-  readonly #stop: () => void;
+  #isFlushDue = false;
   readonly #onFault: (error: unknown) => void;
 
   constructor(store: MarkStore, signals: Signals, clock: Clock, onFault: (error: unknown) => void) {
@@ -30,7 +30,6 @@ export class Marks {
     this.#signals = signals;
     this.#clock = clock;
     this.#onFault = onFault;
-    this.#stop = clock.every(STORE_EVERY_MS, () => void this.flush());
   }
 
   /** All of a user's marks, by conversation. */
@@ -47,13 +46,15 @@ export class Marks {
    * @param by the connection it came by, which needs no echo
    */
   async read(conv: ConvId, user: UserId, n: MessageNumber, unread: boolean, by: string | null): Promise<void> {
-    const before = await this.#get(conv, user);
+    await this.#load(conv, user);
+    const before = this.#get(conv, user);
     const read = unread ? n : Math.max(before.read, n);
     this.#set({ conv, user, read, received: Math.max(before.received, read) }, before, by);
   }
 
   async received(conv: ConvId, user: UserId, n: MessageNumber, by: string | null): Promise<void> {
-    const before = await this.#get(conv, user);
+    await this.#load(conv, user);
+    const before = this.#get(conv, user);
     this.#set({ conv, user, read: before.read, received: Math.max(before.received, n) }, before, by);
   }
 
@@ -70,8 +71,15 @@ export class Marks {
     return this.#storing;
   }
 
+  #scheduleFlush(): void {
+    this.#isFlushDue = true;
+    this.#clock.after(STORE_AFTER_MS, () => {
+      this.#isFlushDue = false;
+      void this.flush();
+    });
+  }
+
   async close(): Promise<void> {
-    this.#stop();
     await this.flush();
   }
 
@@ -81,15 +89,20 @@ export class Marks {
     } catch (error) {
       this.#onFault(error);
       for (const [key, mark] of marks) if (!this.#unstored.has(key)) this.#unstored.set(key, mark);
+      if (!this.#isFlushDue) this.#scheduleFlush();
     }
   }
 
-  async #get(conv: ConvId, user: UserId): Promise<Numbers> {
+  /** Makes the mark known, so that it can be read and moved in one step: of two at once neither takes the other back. */
+  async #load(conv: ConvId, user: UserId): Promise<void> {
     const key = place({ conv, user });
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const stored = await this.ofUser(user);
-    return this.#known.get(key) ?? stored.get(conv) ?? NONE;
+    if (this.#known.has(key)) return;
+    const stored = (await this.ofUser(user)).get(conv) ?? NONE;
+    if (!this.#known.has(key)) this.#known.set(key, { conv, user, ...stored });
+  }
+
+  #get(conv: ConvId, user: UserId): Numbers {
+    return this.#known.get(place({ conv, user })) ?? NONE;
   }
 
   #set(mark: Mark, before: Numbers, by: string | null): void {
@@ -108,6 +121,7 @@ export class Marks {
   #remember(mark: Mark): void {
     const key = place(mark);
     this.#unstored.set(key, mark);
+    if (!this.#isFlushDue) this.#scheduleFlush();
     this.#known.delete(key);
     this.#known.set(key, mark);
     if (this.#known.size <= KEEP) return;

@@ -201,7 +201,7 @@ const GARBAGE: readonly Attack[] = [
       return { status };
     },
     expect: { status: 403 },
-    isSlow: true,
+    once: true,
   },
 ];
 

@@ -23,8 +23,8 @@ export interface Attack {
   /** @returns what came of it */
   readonly act: (arena: Arena) => Promise<unknown>;
   readonly expect: object;
-  /** Not repeated with the others. */
-  readonly isSlow?: true;
+  /** Not repeated with the others: it is slow, or leaves messages. */
+  readonly once?: true;
 }
 
 export interface Memory {
@@ -121,7 +121,7 @@ export async function withstand(t: Test, place: Arena, attacks: readonly Attack[
       await place.staysWell(t);
     });
   }
-  const quick = attacks.filter(({ isSlow }) => isSlow !== true);
+  const quick = attacks.filter(({ once }) => once !== true);
   const rounds = Math.ceil(repeats / quick.length);
   await t.test('done over and over it leaves no memory and no handle behind', async (t) => {
     await repeat(place, quick, 3);

@@ -205,7 +205,7 @@ const OPENINGS: readonly Attack[] = [
       return { code, errors: [...new Set(errors.map((error) => error.code))] };
     },
     expect: { code: 4004, errors: ['rate_limited'] },
-    isSlow: true,
+    once: true,
   },
   {
     name: 'cursors for 501 conversations are too many, and a hello with fewer still does',
@@ -224,7 +224,7 @@ const OPENINGS: readonly Attack[] = [
       return { tooMany, ready };
     },
     expect: { tooMany: { code: 'too_large', field: 'since', id: 'hello-one' }, ready: { t: 'ready' } },
-    isSlow: true,
+    once: true,
   },
   {
     name: 'who hangs up within its hello leaves nothing',

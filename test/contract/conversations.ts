@@ -27,7 +27,7 @@ export function conversationsContract(t: Test, open: (t: Test) => Promise<Conver
       const { messages, conversations } = await open(t);
       for (const batch of randomBatches(seed, changes, 60)) {
         await messages.apply(batch, after(batch));
-        for (const { conv, state, head, members } of await conversations.load(batch.map(({ conv }) => conv))) {
+        for (const { conv, state, head, members } of await conversations.load([...byConv(batch).keys()])) {
           const model = new Model(changes.filter((change) => change.conv === conv && change.seq <= head.seq));
           t.strictSame(state, model.state);
           t.strictSame(byUser(members), byUser(model.members.filter(({ role }) => role !== 'none')));

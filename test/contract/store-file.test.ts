@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
 import { MESSAGE_READS } from '../../src/adapters/sqlite/messages.ts';
 import { openSqliteStore } from '../../src/adapters/sqlite/store.ts';
@@ -68,7 +68,8 @@ t.test('law 7: a deleted text is in no table, not even of the views', async (t) 
   }
   const texts = writer.changes.slice(1);
   await messages.apply(writer.changes, after(writer.changes));
-  for (const { type, seq } of texts) if (type === 'message') writer.write(conv('c1'), 'delete', user('ann'), { of: seq });
+  for (const { type, seq } of texts)
+    if (type === 'message') writer.write(conv('c1'), 'delete', user('ann'), { of: seq });
   await messages.apply(writer.changes, after(writer.changes));
   await close();
   const db = new DatabaseSync(file);
@@ -102,7 +103,10 @@ t.test('a file of another program is refused and left as it is', async (t) => {
 
 t.test('a file that is no database is refused', async (t) => {
   const file = join(await temporaryFolder(t), 'store.db');
-  await writeFile(file, 'a letter to a friend, long enough to have the place of a header in it, and then some more of it');
+  await writeFile(
+    file,
+    'a letter to a friend, long enough to have the place of a header in it, and then some more of it',
+  );
   await t.rejects(openSqliteStore({ file }), new StartError(`data_foreign: ${file} is not a ChatterBox store`));
 });
 

@@ -150,11 +150,10 @@ const KINDS: readonly [number, (random: Random, writer: Writer, id: ConvId) => [
   [4, (random) => ['conv', { title: `Title ${random.below(9)}`, ...(random.chance(0.1) ? { deleted: true } : {}) }]],
 ];
 
+const TICKETS = KINDS.flatMap(([weight, make]) => Array.from({ length: weight }, () => make));
+
 function changeAny(random: Random, writer: Writer, id: ConvId): void {
-  let ticket = random.below(KINDS.reduce((sum, [weight]) => sum + weight, 0));
-  const make = KINDS.find(([weight]) => (ticket -= weight) < 0)?.[1];
-  if (make === undefined) throw new Error('no kind drawn');
-  const [type, fields] = make(random, writer, id);
+  const [type, fields] = random.pick(TICKETS)(random, writer, id);
   writer.write(id, type, random.pick(USERS), fields, random.chance(0.8) ? `key-${writer.changes.length}` : null);
 }
 

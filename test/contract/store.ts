@@ -324,7 +324,7 @@ export function storeContract(t: Test, open: (t: Test) => Promise<StoreUnderTest
     t.notMatch(JSON.stringify(await messages.changes(c1, 0, 99)), /secret/);
   });
 
-  t.test('law 8: the items of one change are never split, whatever the limit', async (t) => {
+  t.test('law 6: the items of one change are never split, whatever the limit', async (t) => {
     const writer = new Writer();
     const members = USERS.map((user) => ({ user, role: 'member' }));
     writer.create(c1, { members });

@@ -13,6 +13,7 @@ serveThread(() => {
   // No checkpoint: the size of the -wal file counts the pages of all commits.
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0');
   db.exec('CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY) STRICT');
+  db.exec('CREATE TABLE IF NOT EXISTS orphans (word TEXT REFERENCES words DEFERRABLE INITIALLY DEFERRED) STRICT');
   const put = db.prepare('INSERT INTO words VALUES (?)');
   const fail = (error: Error) => (word: string) => {
     put.run(word);
@@ -28,6 +29,8 @@ serveThread(() => {
       chat: fail(new ChatError('rate_limited', { field: 'text', afterMs: 70, cause: new Error('why') })),
       defect: fail(new TypeError('a defect')),
       limitPages: (pages: number) => db.exec(`PRAGMA max_page_count = ${pages}`),
+      /** Nothing is wrong with it before the commit. */
+      orphan: () => void db.prepare("INSERT INTO orphans VALUES ('of no word')").run(),
       endTransaction: () => db.exec('ROLLBACK; THIS IS NO SQL'),
       die: () => process.exit(3),
     },

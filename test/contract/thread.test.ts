@@ -33,7 +33,13 @@ t.test('the calls of one turn share one commit', async (t) => {
 
 t.test('answers are those of the calls, in any mixture', async (t) => {
   const { call } = await open(t);
-  const answers = await Promise.allSettled([call('count'), call('put', 'a'), call('put', 'a'), call('count'), call('x')]);
+  const answers = await Promise.allSettled([
+    call('count'),
+    call('put', 'a'),
+    call('put', 'a'),
+    call('count'),
+    call('x'),
+  ]);
   t.match(answers, [
     { status: 'fulfilled', value: 0 },
     { status: 'fulfilled', value: undefined },
@@ -85,7 +91,20 @@ t.test('with the disk full a call is unavailable, and those that need no space a
 t.test('a call that ends the common transaction fails alone too', async (t) => {
   const { call } = await open(t);
   const answers = await Promise.allSettled([call('put', 'one'), call('endTransaction'), call('put', 'two')]);
-  t.strictSame(answers.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled']);
+  t.strictSame(
+    answers.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  t.equal(await call('count'), 2);
+});
+
+t.test('a call that makes the common commit fail, fails alone too', async (t) => {
+  const { call } = await open(t);
+  const answers = await Promise.allSettled([call('put', 'one'), call('orphan'), call('put', 'two'), call('count')]);
+  t.strictSame(
+    answers.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+  );
   t.equal(await call('count'), 2);
 });
 
@@ -130,5 +149,7 @@ t.test('a database that cannot be opened is a StartError, and no crash', async (
 
 t.test('a module that cannot be loaded fails the start', async (t) => {
   const module = new URL('./no-such-module.ts', import.meta.url);
-  await t.rejects(startThread({ module, name: 'words', data: {}, onCrash: neverCrashes }), { message: /no-such-module/ });
+  await t.rejects(startThread({ module, name: 'words', data: {}, onCrash: neverCrashes }), {
+    message: /no-such-module/,
+  });
 });

@@ -69,8 +69,10 @@ t.test('an edit, a deletion and a change of members are in every read after thei
     const { seq: edited } = await ann.edit(room, seq, `edited ${round}`);
     const [history, sync] = await Promise.all([ann.history(room, { around: seq, limit: 1 }), ann.sync(room, seq)]);
     t.match([history.items[0], sync.items[0]], [{ text: `edited ${round}`, rev: edited }, { text: `edited ${round}` }]);
-    await ann.remove(room, seq);
-    t.match((await ann.history(room, { limit: 1 })).items, [{ deleted: true, text: '' }]);
+    const { seq: deleted } = await ann.remove(room, seq);
+    const tombstone = { seq, rev: deleted, deleted: true, text: '' };
+    t.match((await ann.history(room, { limit: 1 })).items, [tombstone]);
+    t.match((await ann.sync(room, edited ?? 0)).items, [tombstone]);
     await (round % 2 === 0 ? bob.join(room) : bob.leave(room));
     t.equal((await ann.members(room))[bob.id], round % 2 === 0 ? 'member' : undefined);
   }

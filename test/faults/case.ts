@@ -1,7 +1,15 @@
 // The evidence of a run, put in order once for all rules: operations with their attempts and answers, what every observer
 // says of every number, and the timelines of the conversations.
 import type { Change } from '../kit/frames.ts';
-import { type Event, type EventOf, type Evidence, isChangePush, type Named, nameOf, type Operation } from './evidence.ts';
+import {
+  type Event,
+  type EventOf,
+  type Evidence,
+  isChangePush,
+  type Named,
+  nameOf,
+  type Operation,
+} from './evidence.ts';
 import { Timeline } from './timeline.ts';
 
 export interface Finding {
@@ -108,7 +116,7 @@ function* ofItems(by: string, conv: string, items: readonly object[]): Generator
 
 function ofChange(by: string, change: Change): Sighting {
   const { conv, seq, from, at, t, key = null } = change;
-  const { n, of, text, user, what, deleted } = change as Partial<Record<string, unknown>>;
+  const { n, of, text, user, what, deleted } = change as unknown as Partial<Record<string, unknown>>;
   const content = text === undefined || deleted === true ? {} : { text };
   const fields = Object.entries({ n, of, user, what }).filter(([, value]) => value !== undefined);
   return { by, conv, seq, key, from, at, t, ...Object.fromEntries(fields), ...content } as Sighting;

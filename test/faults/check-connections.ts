@@ -103,7 +103,12 @@ class Watched {
     } else if (seq <= place.seq) this.#report('C3', conv, `${seq} came again, after ${place.seq}`);
     else if (seq !== place.seq + 1) this.#report('C6', conv, `${seq} came after ${place.seq}`);
     // What is replayed is long past: one may have been out and in again.
-    if (place.is !== 'replaying' && timeline !== undefined && seq <= timeline.head && !timeline.mayHear(this.#user, seq))
+    if (
+      place.is !== 'replaying' &&
+      timeline !== undefined &&
+      seq <= timeline.head &&
+      !timeline.mayHear(this.#user, seq)
+    )
       this.#report('C11', conv, `${seq} came to somebody who was not in`);
     if (place.is === 'replaying') this.#put(conv, { is: 'replaying', seq, replayed: [...place.replayed, change] });
     else this.#put(conv, { is: enters === 'out' ? 'removed' : 'live', seq, replayed: [] });
@@ -136,10 +141,15 @@ class Watched {
     if (!timeline.isMemberAt(this.#user, upTo)) this.#report('C11', conv, `replayed to ${upTo} to somebody outside`);
     for (const change of replayed) {
       if (change.t !== 'message' && change.t !== 'edit') continue;
-      const deletedAt = timeline.deletions.get(change.t === 'edit' ? change.of : change.seq) ?? Number.POSITIVE_INFINITY;
+      const deletedAt =
+        timeline.deletions.get(change.t === 'edit' ? change.of : change.seq) ?? Number.POSITIVE_INFINITY;
       const isErased = change.deleted === true && change.text === '';
       if (isErased !== deletedAt <= upTo)
-        this.#report('C9', conv, `${change.seq} was replayed ${isErased ? 'without' : 'with'} its text; deleted by ${deletedAt}, replayed to ${upTo}`);
+        this.#report(
+          'C9',
+          conv,
+          `${change.seq} was replayed ${isErased ? 'without' : 'with'} its text; deleted by ${deletedAt}, replayed to ${upTo}`,
+        );
     }
   }
 }

@@ -37,14 +37,16 @@ function checkPage({ from, to, head, more, items }: SyncAnswer, timeline: Timeli
   let last = from;
   for (const item of items) {
     there.add(thingOf(item));
-    if (item.rev < last || item.rev <= from || item.rev > to) report('C9', `rev ${item.rev} in a page from ${from} to ${to}`);
+    if (item.rev < last || item.rev <= from || item.rev > to)
+      report('C9', `rev ${item.rev} in a page from ${from} to ${to}`);
     last = item.rev;
     checkState(item, to, timeline, report);
   }
   for (const seq of changedIn(timeline, from, to)) {
     for (const [thing, { rev }] of touchedAt(timeline, seq)) {
       const isLast = timeline.at(thing, head)?.rev === rev;
-      if (isLast && !there.has(thing)) report('C9', `${thing}, changed by ${rev}, is missing in a page from ${from} to ${to}`);
+      if (isLast && !there.has(thing))
+        report('C9', `${thing}, changed by ${rev}, is missing in a page from ${from} to ${to}`);
     }
   }
 }
@@ -114,7 +116,8 @@ class Freshness {
     const { conv } = event.answer;
     if (event.is === 'sync') {
       const acknowledged = this.#all.get(conv)?.before(event.asked) ?? 0;
-      if (event.answer.head < acknowledged) report('C8', `its head is ${event.answer.head}, ${acknowledged} was acknowledged before`);
+      if (event.answer.head < acknowledged)
+        report('C8', `its head is ${event.answer.head}, ${acknowledged} was acknowledged before`);
       return;
     }
     const { query, answer } = event;
@@ -125,7 +128,8 @@ class Freshness {
     for (const item of answer.items) {
       const touches = this.#ofMessage.get(`${conv} ${item.seq}`) ?? [];
       const missing = touches.find(({ at, seq = 0 }) => at < event.asked && seq > item.rev);
-      if (missing !== undefined) report('C8', `message ${item.seq} is as of ${item.rev}, ${missing.seq} was acknowledged before`);
+      if (missing !== undefined)
+        report('C8', `message ${item.seq} is as of ${item.rev}, ${missing.seq} was acknowledged before`);
     }
   }
 }

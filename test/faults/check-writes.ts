@@ -34,7 +34,8 @@ function checkLost({ operations, timelines, evidence }: Case, report: Report): v
     if (t !== 'message') continue;
     for (const read of reads) {
       if (read.conv !== conv) continue;
-      if (!read.keys.has(`${seq} ${key}`)) report('C1', `${told(operation)}, ${seq}: not in the history of ${read.user}`);
+      if (!read.keys.has(`${seq} ${key}`))
+        report('C1', `${told(operation)}, ${seq}: not in the history of ${read.user}`);
       if (!read.synced.has(seq)) report('C1', `${told(operation)}, ${seq}: not in what ${read.user} synced`);
     }
   }
@@ -72,11 +73,13 @@ function phantomOf({ operations }: Case, { conv, from = '', key, t, of, text, wh
   const { operation, failed, oks } = attempted;
   if (failed !== null) return `it was refused with ${failed}`;
   if (oks.some((ok) => ok.seq === undefined)) return 'it was said to have no effect';
-  const expected = operation.t === 'create' ? 'conv' : operation.t === 'join' || operation.t === 'leave' ? 'member' : operation.t;
+  const expected =
+    operation.t === 'create' ? 'conv' : operation.t === 'join' || operation.t === 'leave' ? 'member' : operation.t;
   if (t !== undefined && t !== expected) return `a ${t}, but asked for was ${operation.t}`;
   if (of !== undefined && of !== operation.of) return `it acts on ${of}, but asked for was ${operation.of}`;
   if (text !== undefined && text !== operation.text) return `the text is not what was sent first with key ${key}`;
-  if (what !== undefined && (what !== operation.t || user !== from)) return `${what} of ${user}, but asked for was ${operation.t}`;
+  if (what !== undefined && (what !== operation.t || user !== from))
+    return `${what} of ${user}, but asked for was ${operation.t}`;
   return null;
 }
 
@@ -114,14 +117,16 @@ function checkDense({ evidence, timelines }: Case, report: Report): void {
     let n = 0;
     let at = 0;
     for (const change of changes) {
-      if (change.t === 'message' && change.n !== ++n) report('C5', `${conv} ${change.seq}: message ${change.n}, not ${n}`);
+      if (change.t === 'message' && change.n !== ++n)
+        report('C5', `${conv} ${change.seq}: message ${change.n}, not ${n}`);
       if (change.at < at) report('C5', `${conv} ${change.seq}: its time is before that of the one before`);
       at = change.at;
     }
   }
   const offsets = dump.changes.filter(({ file }) => file === 'log').map(({ offset }) => offset);
   if (offsets.some((offset, index) => offset !== dump.trimmed + 1 + index)) report('C5', 'the log itself has a hole');
-  if (dump.watermark < dump.trimmed) report('C5', `the log let go of ${dump.trimmed}, the store ends at ${dump.watermark}`);
+  if (dump.watermark < dump.trimmed)
+    report('C5', `the log let go of ${dump.trimmed}, the store ends at ${dump.watermark}`);
 }
 
 /** C7: acknowledged before the other was first sent: the smaller number. */
@@ -131,7 +136,10 @@ function checkRealTime(run: Case, report: Report): void {
     for (const attempted of operations) {
       const ackedAt = attempted.oks[0]?.at ?? Number.POSITIVE_INFINITY;
       if (latest !== undefined && ackedAt < latest.invokedAt)
-        report('C7', `${conv}: ${told(attempted.operation)} was acknowledged before ${told(latest.operation)} was sent`);
+        report(
+          'C7',
+          `${conv}: ${told(attempted.operation)} was acknowledged before ${told(latest.operation)} was sent`,
+        );
       if (latest === undefined || attempted.invokedAt > latest.invokedAt) latest = attempted;
     }
   }

@@ -25,8 +25,13 @@ function read(logFile: string, storeFile: string): Dump {
   const log = new DatabaseSync(logFile, { readOnly: true });
   const store = new DatabaseSync(storeFile, { readOnly: true });
   try {
-    const { epoch, trimmed } = log.prepare('SELECT epoch, trimmed FROM meta').get() as { epoch: string; trimmed: number };
-    const watermark = store.prepare('SELECT offset FROM watermark WHERE part = 0').get() as { offset: number } | undefined;
+    const { epoch, trimmed } = log.prepare('SELECT epoch, trimmed FROM meta').get() as {
+      epoch: string;
+      trimmed: number;
+    };
+    const watermark = store.prepare('SELECT offset FROM watermark WHERE part = 0').get() as
+      | { offset: number }
+      | undefined;
     const logged = log.prepare('SELECT offset, wire FROM log ORDER BY offset').all() as unknown as Row[];
     const stored = store.prepare('SELECT 0 AS offset, wire FROM changes ORDER BY conv, seq').all() as unknown as Row[];
     const changes = [...stored.map((row) => dumped('store', row)), ...logged.map((row) => dumped('log', row))];

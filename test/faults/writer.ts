@@ -1,11 +1,13 @@
 // Somebody who writes without pause whatever becomes of the server: sends, edits, deletes, joins, leaves and reads, many at
 // once; after a lost connection it comes back with its cursors and repeats, with the same ids, what got no answer.
 import { randomUUIDv7 } from 'node:crypto';
-import type { Answer } from '../kit/frames.ts';
+import type { SyncAnswer } from '../../src/protocol/answers.ts';
+import type { MessageState } from '../../src/protocol/states.ts';
 import type { Account } from '../kit/client.ts';
-import { Connection, Unanswered } from '../kit/connection.ts';
+import { Connection, type Outgoing, Unanswered } from '../kit/connection.ts';
+import type { Answer, Ok } from '../kit/frames.ts';
 import type { Since } from '../kit/observer.ts';
-import { type FinalRead, type Operation } from './evidence.ts';
+import type { FinalRead, HistoryQuery, Operation } from './evidence.ts';
 import { Recorder } from './recorder.ts';
 import type { World } from './world.ts';
 
@@ -23,11 +25,17 @@ interface Own {
   readonly seq: number;
 }
 
+interface Session {
+  readonly number: number;
+  readonly connection: Connection;
+  readonly recorder: Recorder;
+}
+
 export class Writer {
   readonly account: Account;
   readonly #world: World;
-  #connection: Connection | null = null;
-  #recorder: Recorder | null = null;
+  /** While it is live. */
+  #session: Session | null = null;
   #since: Since | undefined;
   /** Not answered for good, in the order they were made. */
   readonly #pending = new Set<Operation>();
@@ -48,19 +56,21 @@ export class Writer {
 
   /** Where it stands in each conversation it is in. */
   cursors(): Readonly<Record<string, number>> {
-    return this.#recorder?.cursors() ?? {};
+    return this.#session?.recorder.cursors() ?? this.#since?.convs ?? {};
   }
 
-  isBehind(): boolean {
-    return [...this.#world.groups, this.#world.room].some((conv) => this.#recorder?.isBehind(conv) ?? true);
+  /** Whether it is told everything that happens. */
+  get isLive(): boolean {
+    const { groups, room } = this.#world;
+    return this.#session !== null && ![...groups, room].some((conv) => this.#session?.recorder.isBehind(conv));
   }
 
   /** Begins nothing new; resolves when everything has its answer. */
   async settle(): Promise<void> {
     this.#isPaused = true;
-    if (this.#pending.size === 0 && !this.#isReading) return;
     await new Promise<void>((resolve) => {
       this.#onSettled = resolve;
+      this.#checkSettled();
     });
   }
 
@@ -71,7 +81,7 @@ export class Writer {
 
   /** Leaves for good. To be called when the door is locked. */
   async end(): Promise<void> {
-    this.#connection?.ws.terminate();
+    this.#session?.connection.ws.terminate();
     await this.#over;
   }
 
@@ -84,15 +94,20 @@ export class Writer {
 
   /** Everything there is of a conversation. To be called while paused. */
   async readAll(conv: string): Promise<FinalRead> {
-    const connection = this.#connection;
-    if (connection === null) throw new Error('not connected');
-    const messages = [];
+    const connection = this.#session?.connection;
+    if (connection === undefined) throw new Error('not connected');
+    const messages: MessageState[] = [];
     for (let more = true; more; ) {
-      const page = await connection.ask('history', { t: 'history', conv, after: messages.at(-1)?.seq ?? 0, limit: 200 });
+      const page = await connection.ask('history', {
+        t: 'history',
+        conv,
+        after: messages.at(-1)?.seq ?? 0,
+        limit: 200,
+      });
       messages.push(...page.items);
       more = page.more === true;
     }
-    const pages = [];
+    const pages: SyncAnswer[] = [];
     for (let more = true; more; ) {
       const page = await connection.ask('sync', { t: 'sync', conv, after: pages.at(-1)?.to ?? 0, limit: 500 });
       pages.push(page);
@@ -116,16 +131,16 @@ export class Writer {
     const { history, ledger, nextConnection } = this.#world;
     const number = nextConnection();
     const fault = (text: string) => this.#world.fault(`${this.account.name}, connection ${number}: ${text}`);
-    const recorder = new Recorder({ history, ledger, connection: number, fault, onBehind: (conv) => this.#onBehind(conv) });
-    const connection = new Connection(url, recorder, fault);
-    this.#recorder = recorder;
-    if (await this.#greet(connection, fault)) {
-      this.#connection = connection;
+    const onBehind = (conv: string) => void this.#pull(session, conv);
+    const recorder = new Recorder({ history, ledger, connection: number, fault, onBehind });
+    const session: Session = { number, recorder, connection: new Connection(url, recorder, fault) };
+    if (await this.#greet(session.connection, fault)) {
+      this.#session = session;
       for (const operation of this.#pending) void this.#attempt(operation);
       this.#fill();
     }
-    await connection.closed;
-    this.#connection = null;
+    await session.connection.closed;
+    this.#session = null;
     history.add({ is: 'closed', connection: number });
     if (recorder.isReady) this.#since = recorder.since();
   }
@@ -148,7 +163,7 @@ export class Writer {
   // ---- writes ----------------------------------------------------------------------------------------------------
 
   #fill(): void {
-    while (!this.#isPaused && this.#connection !== null && this.#pending.size < WINDOW) this.#act();
+    while (!this.#isPaused && this.#session !== null && this.#pending.size < WINDOW) this.#act();
   }
 
   #act(): void {
@@ -188,34 +203,31 @@ export class Writer {
   }
 
   async #attempt(operation: Operation): Promise<void> {
-    const connection = this.#connection;
-    if (connection === null) return;
-    const answer = await this.#ask(connection, operation, frameOf(operation));
+    const session = this.#session;
+    if (session === null) return;
+    const answer = await this.#ask(session, operation, frameOf(operation));
     if (answer === null) return;
     if (answer.t === 'error' && answer.retry) {
-      // The answer of a connection that was lost since: its operations have been repeated already.
-      const again = () => connection === this.#connection && this.#pending.has(operation) && void this.#attempt(operation);
+      // Where the connection was lost since, the next one has repeated it already.
+      const again = () => session === this.#session && void this.#attempt(operation);
       return void setTimeout(again, Math.min(answer.after ?? BACK_OFF_MS, BACK_OFF_MS));
     }
     this.#pending.delete(operation);
     if (answer.t === 'ok' && answer.seq !== undefined) this.#remember(operation, answer.seq);
     this.#fill();
-    if (this.#isPaused && this.#pending.size === 0 && !this.#isReading) this.#onSettled?.();
+    this.#checkSettled();
   }
 
   /** One attempt and its answer, recorded; null where the connection was lost. */
-  async #ask(connection: Connection, operation: Operation, frame: ReturnType<typeof frameOf>): Promise<Answer | null> {
+  async #ask(session: Session, operation: Operation, frame: Outgoing): Promise<Answer | null> {
     const { history, fault } = this.#world;
-    const { user, conv, key } = operation;
+    const { user, conv, key, t } = operation;
     const name = { user, conv, key };
-    const number = this.#recorder?.connection ?? 0;
-    history.add({ is: 'invoke', operation, connection: number });
+    history.add({ is: 'invoke', operation, connection: session.number });
     try {
-      const answer = await connection.request(frame);
-      if (answer.t === 'ok') {
-        const { seq, n, at: time, dup = false } = answer;
-        history.add({ is: 'ok', name, dup, ...(seq === undefined ? {} : { seq, ...(time && { time }), ...(n && { n }) }) });
-      } else if (answer.t !== 'error') fault(`${operation.t} got ${JSON.stringify(answer)}`);
+      const answer = await session.connection.request(frame);
+      if (answer.t === 'ok') history.add({ is: 'ok', name, ...numbersOf(answer) });
+      else if (answer.t !== 'error') fault(`${t} got ${JSON.stringify(answer)}`);
       else history.add({ is: answer.retry ? 'info' : 'fail', name, code: answer.code });
       return answer;
     } catch (error) {
@@ -223,6 +235,10 @@ export class Writer {
       history.add({ is: 'info', name, code: 'lost' });
       return null;
     }
+  }
+
+  #checkSettled(): void {
+    if (this.#isPaused && this.#pending.size === 0 && !this.#isReading) this.#onSettled?.();
   }
 
   #remember(operation: Operation, seq: number): void {
@@ -234,58 +250,62 @@ export class Writer {
 
   /** What was acknowledged once, perhaps long ago, is sent again with other content: the answer is the first one. */
   #repeat(): void {
-    const connection = this.#connection;
-    if (connection === null || this.#written.length === 0) return;
+    const session = this.#session;
+    if (session === null || this.#written.length === 0) return;
     const operation = this.#world.random.pick(this.#written);
-    const frame = frameOf(operation);
-    void this.#ask(connection, operation, 'text' in frame ? { ...frame, text: this.#text() } : frame);
+    const text = operation.text === undefined ? {} : { text: this.#text() };
+    void this.#ask(session, operation, { ...frameOf(operation), ...text });
   }
 
   // ---- reads -----------------------------------------------------------------------------------------------------
 
   async #read(): Promise<void> {
     const { random, groups, room } = this.#world;
-    const connection = this.#connection;
+    const session = this.#session;
     const conv = random.pick([...groups, room]);
     const cursor = this.cursors()[conv];
-    if (this.#isReading || connection === null || cursor === undefined || this.#recorder?.isBehind(conv)) return;
+    if (this.#isReading || session === null || cursor === undefined || session.recorder.isBehind(conv)) return;
     this.#isReading = true;
-    try {
-      const after = Math.max(0, cursor - random.whole(100));
-      if (random.chance(0.5)) await this.#sync(connection, conv, after);
-      else await this.#history(connection, conv, random.chance(0.5) ? {} : { after });
-    } finally {
-      this.#isReading = false;
-    }
-    if (this.#isPaused && this.#pending.size === 0) this.#onSettled?.();
+    const after = Math.max(0, cursor - random.whole(100));
+    if (random.chance(0.5)) await this.#sync(session, conv, after);
+    else await this.#history(session, conv, random.chance(0.5) ? {} : { after });
+    this.#isReading = false;
+    this.#checkSettled();
   }
 
-  async #history(connection: Connection, conv: string, query: { readonly after?: number }): Promise<void> {
+  async #history({ connection, recorder }: Session, conv: string, query: HistoryQuery): Promise<void> {
     const id = randomUUIDv7();
-    this.#recorder?.onAsk(id);
+    recorder.onAsk(id);
     const answer = await connection.request({ t: 'history', id, conv, ...query }).catch(() => null);
-    if (answer?.t === 'history') this.#recorder?.onHistory(query, answer);
+    if (answer?.t === 'history') recorder.onHistory(query, answer);
   }
 
-  /** @returns up to where, and whether there is more; null where it was not answered */
-  async #sync(connection: Connection, conv: string, after: number) {
+  /** @returns null where it was refused or not answered */
+  async #sync({ connection, recorder }: Session, conv: string, after: number): Promise<SyncAnswer | null> {
     const id = randomUUIDv7();
-    this.#recorder?.onAsk(id);
+    recorder.onAsk(id);
     const answer = await connection.request({ t: 'sync', id, conv, after }).catch(() => null);
     return answer?.t === 'sync' ? answer : null;
   }
 
-  /** Pulls until pushes go on; a pull that is refused for now is asked again. */
-  async #onBehind(conv: string): Promise<void> {
-    const connection = this.#connection;
-    while (connection !== null && this.#recorder?.isBehind(conv) && connection === this.#connection) {
-      const answer = await this.#sync(connection, conv, this.cursors()[conv] ?? 0);
-      if (answer === null) await new Promise((resolve) => setTimeout(resolve, BACK_OFF_MS));
+  /** Until pushes go on; a page that is refused for now is asked for again. */
+  async #pull(session: Session, conv: string): Promise<void> {
+    const { connection, recorder } = session;
+    let after = recorder.cursors()[conv] ?? 0;
+    while (connection.isOpen && recorder.isBehind(conv)) {
+      const page = await this.#sync(session, conv, after);
+      if (page === null) await new Promise((resolve) => setTimeout(resolve, BACK_OFF_MS));
+      after = page?.to ?? after;
     }
   }
 }
 
-function frameOf(operation: Operation) {
+function numbersOf({ seq, n, at: time, dup }: Ok) {
+  const numbers = Object.entries({ seq, n, time }).filter(([, number]) => number !== undefined);
+  return { dup: dup === true, ...(Object.fromEntries(numbers) as { seq?: number; n?: number; time?: number }) };
+}
+
+function frameOf(operation: Operation): Outgoing {
   const { key, conv, t, of, text } = operation;
   return {
     t,

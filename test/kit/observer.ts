@@ -114,7 +114,7 @@ export class Observer {
     this.#places.set(conv, {
       is: this.#nextIs(place.is, standing),
       seq,
-      n: change.t === 'message' ? change.n : place.n,
+      n: change.t === 'message' ? change.n : place.is === 'outside' ? 0 : place.n,
       at: change.at,
     });
   }

@@ -131,6 +131,8 @@ export class LogFile {
   }
 
   begin(): void {
+    // Where a rollback failed too.
+    this.rollback();
     this.#begin.run();
   }
 

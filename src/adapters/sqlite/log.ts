@@ -1,6 +1,5 @@
 // The log of the embedded mode: group commit into one SQLite file by a thread of its own. While one commit is under
 // way the next batch collects; nothing waits longer than that. Refuses a folder that another process uses.
-
 import { ChatError } from '../../errors.ts';
 import type { Append, Appended, Change, Log, LogState, Position, Receipt, Tail } from '../../ports/log.ts';
 import { type ChangeBody, countsAsMessage, parseChange, wireText } from '../../protocol/changes.ts';
@@ -21,6 +20,7 @@ import { type LogThread, startLogThread } from './log-thread.ts';
 const MAX_COMMIT_CHANGES = 1_024;
 /** Accepted and not yet durable, beside the budget: what the main thread holds for a disk that stands still. */
 const MAX_PENDING_BYTES = 33_554_432;
+/** What a pending change costs beside its body, about. */
 const CHANGE_OVERHEAD_BYTES = 320;
 const OVERLOADED_AFTER_MS = 1_000;
 

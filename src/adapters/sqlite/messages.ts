@@ -6,7 +6,8 @@ import type { HistoryRange, MessageStore, StoredChange } from '../../ports/store
 import type { parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Key, Seq, UserId } from '../../protocol/ids.ts';
 import { type ItemState, type MessageState, messageState } from '../../protocol/states.ts';
-import { applyOperation, packChanges } from './store-apply.ts';
+import { applyOperation } from './store-apply.ts';
+import { packChanges } from './store-changes.ts';
 import type { Call, CallOf } from './thread.ts';
 
 function historySql(where: string, order: string): string {

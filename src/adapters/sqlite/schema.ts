@@ -116,7 +116,8 @@ export function openStoreFile(file: string, schemas: readonly string[]): Databas
 
 function prepare(db: DatabaseSync, file: string, schemas: readonly string[]): void {
   checkOwn(db, file);
-  // FULL: a commit has waited for its fsync. secure_delete: a deleted text is overwritten in the file, not just unlinked.
+  // FULL: a commit has waited for its fsync. secure_delete: what is erased is overwritten in the file
+  // (copies that page splits left behind stay until VACUUM).
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON');
   db.exec('PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864');
   if (!hasSearch(db)) throw new StartError('this build of SQLite has no FTS5, which the store needs');

@@ -1,0 +1,116 @@
+// A run under faults from the first write to the verdict: writers in a world, a server that comes and goes, and at the end
+// quiet, a final read, the files' own word, and the checker.
+
+import type { ServerProcess } from '../kit/process.ts';
+import { type Random, random } from '../kit/random.ts';
+import { eventually, soon } from '../kit/waiting.ts';
+import { check, type Finding } from './checker.ts';
+import { dumpFolder } from './dump.ts';
+import { type Event, type Evidence, type FinalRead, keepEvidence } from './evidence.ts';
+import { makeWorld, type World } from './world.ts';
+import { Writer } from './writer.ts';
+
+/** What this file needs of a tap test. */
+interface Test {
+  teardown(end: () => unknown): void;
+  fail(message: string): unknown;
+  comment(message: string): unknown;
+  same(found: unknown, wanted: unknown, message: string): unknown;
+}
+
+/** What is told of many findings. */
+const TOLD = 20;
+
+export class Run {
+  readonly random: Random;
+  readonly world: World;
+  readonly writers: readonly Writer[];
+  readonly #test: Test;
+  #finals: FinalRead[] = [];
+
+  /** Prints its seed. */
+  static async begin(t: Test, server: ServerProcess, seed = random().seed): Promise<Run> {
+    t.comment(`seed ${seed}; CHAT_TEST_SEED=${seed} chooses the same faults again`);
+    const chance = random(seed);
+    const world = await makeWorld(server.url, chance, (text) => t.fail(`seed ${seed}: ${text}`));
+    return new Run(t, world, chance);
+  }
+
+  constructor(t: Test, world: World, chance: Random) {
+    this.#test = t;
+    this.world = world;
+    this.random = chance;
+    this.writers = world.writers.map((account) => new Writer(world, account));
+    t.teardown(() => this.end());
+  }
+
+  /** Writers find the server here. */
+  meet(server: ServerProcess): void {
+    this.world.door.open(server.socketUrl);
+  }
+
+  /** They do not find it any more. */
+  part(): void {
+    this.world.door.shut();
+  }
+
+  /** Resolves in the moment as many acknowledgements (or other events) have come from now on. */
+  async after(count: number, is: Event['is'] = 'ok'): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = this.world.history.after(count, (event) => event.is === is, resolve);
+    await soon(promise, () => `no ${count} times ${is}`).finally(stop);
+  }
+
+  /** Everything answered, everybody everywhere, everything pushed; then read from the beginning. */
+  async comeToRest(): Promise<void> {
+    const { groups, room, history } = this.world;
+    await Promise.all(this.writers.map((writer) => writer.settle()));
+    for (const writer of this.writers) await writer.come();
+    await eventually(() => this.writers.every(({ isLive }) => isLive) && this.#isEven());
+    history.add({ is: 'quiet' });
+    this.#finals = [];
+    for (const writer of this.writers) {
+      for (const conv of [...groups, room]) this.#finals.push(await writer.readAll(conv));
+    }
+  }
+
+  #isEven(): boolean {
+    const convs = [...this.world.groups, this.world.room];
+    const told = this.writers.map((writer) => convs.map((conv) => writer.cursors()[conv]).join());
+    return new Set(told).size === 1;
+  }
+
+  async end(): Promise<void> {
+    this.world.door.lock();
+    await Promise.all(this.writers.map((writer) => writer.end()));
+  }
+
+  /** @param dataDir of a server that has ended */
+  async evidence(dataDir: string): Promise<Evidence> {
+    return { events: this.world.history.events, finals: this.#finals, dump: await dumpFolder(dataDir) };
+  }
+
+  /** The checker finds nothing. */
+  async verify(dataDir: string, what: string): Promise<void> {
+    const evidence = await this.evidence(dataDir);
+    this.judge(evidence, check(evidence), what);
+  }
+
+  judge(evidence: Evidence, findings: readonly Finding[], what: string): void {
+    const told = findings.slice(0, TOLD).map(({ rule, text }) => `${rule}: ${text}`);
+    if (findings.length > 0) {
+      this.#test.comment(`${findings.length} findings; the evidence is in ${keepEvidence(this.random.seed, evidence)}`);
+    }
+    this.#test.same(told, [], `${what} (seed ${this.random.seed})`);
+  }
+
+  /** How much it was, for who reads the output. */
+  tell(): void {
+    const { events } = this.world.history;
+    const counts = new Map<string, number>();
+    for (const { is } of events) counts.set(is, (counts.get(is) ?? 0) + 1);
+    const repeated = events.filter((event) => event.is === 'ok' && event.dup).length;
+    const told = [...counts].map(([is, count]) => `${count} ${is}`).join(', ');
+    this.#test.comment(`${told}; ${repeated} answers were repeated ones`);
+  }
+}

@@ -26,7 +26,7 @@ function onMessage(member: Member, data: string): void {
   member.ws.send(answer);
   if (push === undefined) return;
   if (byString) {
-    for (const { ws } of members) { const r = Math.random(); if (r > 0.0005) ws.send(push); if (r > 0.9995) ws.send(push); }
+    for (const { ws } of members) ws.send(push);
     return;
   }
   const frame = prepareFrame(push);

@@ -1,6 +1,7 @@
 // The gateway: takes WebSocket upgrades on the HTTP server, keeps the connections, and lets them go in good order.
 // `ws` is attached to the server directly: a route of the HTTP framework would hold request and reply for every idle
 // connection (5 kB each, PERFORMANCE figures in bench/RESULTS.md).
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -100,6 +101,8 @@ export class Gateway {
   }
 
   attach(server: Server): void {
+    // Clients that would rather speak HTTP/2 offer `h2c` with their plain requests: an offer nobody has to take.
+    Object.assign(server, { shouldUpgradeCallback: asksForWebSocket });
     server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
   }
 
@@ -221,10 +224,14 @@ function onPing(connection: Connection, data: Buffer): void {
   if (connection.socket.writableLength === 0) connection.ws.pong(data);
 }
 
+function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket';
+}
+
 function refuseUpgrade(socket: Duplex, code: ErrorCode): void {
-  const entry = errorEntry(code);
-  const status = entry.http ?? 400;
-  const body = JSON.stringify({ type: `about:blank`, title: code, status, code, detail: entry.message });
+  const { http: status = 400, message: title } = errorEntry(code);
+  const type = `urn:chatterbox:error:${code}`;
+  const body = JSON.stringify({ type, title, status, code, detail: title, requestId: randomUUID() });
   socket.on('error', () => {});
   // The server's sockets stay half open: who keeps its own side open would hold this one for ever.
   socket.once('finish', () => socket.destroy());

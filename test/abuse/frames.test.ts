@@ -1,7 +1,7 @@
 // WebSocket frames that break RFC 6455, reach its limits, or come in floods: the close code of the RFC, and no memory.
 import t from 'tap';
 import { clientFrame, clientText, closeFrame, type FrameParts, OPCODE, type RawSocket } from '../kit/raw.ts';
-import { type Arena, type Attack, arena, closingOf, newId, withstand } from './kit.ts';
+import { type Arena, type Attack, arena, closingOf, newId, settled, withstand } from './kit.ts';
 
 const MAX_FRAME = 65_536;
 const MIB = 1_048_576;
@@ -273,12 +273,11 @@ async function fragments(arena: Arena, payload: string): Promise<object> {
   return closingOf(raw);
 }
 
-/** What a flood adds to what the server holds while it is under way. */
-async function heldDuring(arena: Arena, flood: () => Promise<void>): Promise<number> {
-  const before = await arena.memory();
+/** Whether the server holds no more than so much for a flood while it is under way. */
+async function isBounded(arena: Arena, bound: number, flood: () => Promise<void>): Promise<boolean> {
+  const most = (await arena.memory()).heldBytes + bound;
   await flood();
-  const during = await arena.memory();
-  return during.heldBytes - before.heldBytes;
+  return (await settled(arena, most)).heldBytes < most;
 }
 
 const pings = Buffer.concat(
@@ -303,11 +302,11 @@ const FLOODS: readonly Attack[] = [
     act: async (arena) => {
       const raw = await arena.enter();
       raw.socket.pause();
-      const held = await heldDuring(arena, () => pour(raw, pings, 200));
+      const bounded = await isBounded(arena, 4 * MIB, () => pour(raw, pings, 200));
       raw.socket.resume();
       const pong = await raw.ask({ t: 'ping', id: 'still-here' });
       await raw.close();
-      return { isBounded: held < 4 * MIB, pong };
+      return { isBounded: bounded, pong };
     },
     expect: { isBounded: true, pong: { t: 'pong' } },
     once: true,
@@ -317,12 +316,12 @@ const FLOODS: readonly Attack[] = [
     act: async (arena) => {
       const raw = await arena.enter();
       const pong = clientFrame({ opcode: OPCODE.pong, payload: 'x'.repeat(125) });
-      const held = await heldDuring(arena, () =>
+      const bounded = await isBounded(arena, 4 * MIB, () =>
         pour(raw, Buffer.concat(Array.from({ length: 1_000 }, () => pong)), 200),
       );
       const answer = await raw.ask({ t: 'ping', id: 'still-here' });
       await raw.close();
-      return { isBounded: held < 4 * MIB, answer };
+      return { isBounded: bounded, answer };
     },
     expect: { isBounded: true, answer: { t: 'pong' } },
     once: true,
@@ -334,14 +333,14 @@ const FLOODS: readonly Attack[] = [
       const some = Array.from({ length: 200 }, () => clientText({ t: 'history', id: newId(), conv: 'c'.repeat(40) }));
       raw.socket.pause();
       let isTaken = true;
-      const held = await heldDuring(arena, async () => {
+      const bounded = await isBounded(arena, 4 * MIB, async () => {
         for (let time = 0; time < 200 && isTaken; time++) {
           raw.write(...some);
           isTaken = await Promise.race([raw.flushed().then(() => true), stalled(raw)]);
         }
       });
       raw.destroy();
-      return { isBounded: held < 16 * MIB };
+      return { isBounded: bounded };
     },
     expect: { isBounded: true },
     once: true,

@@ -9,7 +9,7 @@ const TOKEN = 'eyJhbGciOiJIUzI1NiJ9.secret-of-somebody.signature';
 const place = await arena(t, { env: { CHAT_ORIGINS: OWN } });
 place.secrets.push(TOKEN);
 
-type Answer = Omit<HttpResponse, 'body'> & { readonly code?: string };
+type Answer = Omit<HttpResponse, 'body'> & { readonly problem?: object };
 
 /** What the server answers to a handshake. A connection it takes is closed again. */
 async function answerTo(parts: HandshakeParts): Promise<Answer> {
@@ -20,7 +20,7 @@ async function answerTo(parts: HandshakeParts): Promise<Answer> {
   if (status === 101) await raw.close();
   else await raw.closed();
   raw.destroy();
-  return { status, headers, ...(body === '' || !body.startsWith('{') ? {} : { code: JSON.parse(body).code }) };
+  return { status, headers, ...(body.startsWith('{') ? { problem: JSON.parse(body) } : {}) };
 }
 
 function attempt(name: string, parts: HandshakeParts | ((arena: Arena) => HandshakeParts), expect: object): Attack {
@@ -29,7 +29,14 @@ function attempt(name: string, parts: HandshakeParts | ((arena: Arena) => Handsh
 
 const host = new URL(place.url).host;
 const port = Number(new URL(place.url).port);
-const foreign = { status: 403, code: 'origin_not_allowed' };
+
+/** RFC 9457, as every other failure over HTTP. */
+function problem(status: number, code: string): object {
+  const type = `urn:chatterbox:error:${code}`;
+  return { status, problem: { type, status, code, title: String, detail: String, requestId: /^[0-9a-f-]{36}$/ } };
+}
+
+const foreign = problem(403, 'origin_not_allowed');
 const withOrigin = (Origin: string) => ({ headers: { Origin } });
 
 const FOREIGN_ORIGINS = {
@@ -63,7 +70,8 @@ const ORIGINS: readonly Attack[] = [
   attempt('an Origin of the list is fine', withOrigin(OWN), { status: 101 }),
 ];
 
-const inUrl = { status: 400, code: 'token_in_url' };
+const inUrl = problem(400, 'token_in_url');
+const nowhere = problem(404, 'not_found');
 
 const TARGETS: readonly Attack[] = [
   attempt('a token in the URL is refused', { target: `/ws?token=${TOKEN}` }, inUrl),
@@ -77,10 +85,10 @@ const TARGETS: readonly Attack[] = [
   ),
   attempt('other things in the URL are nothing to us', { target: '/ws?room=1' }, { status: 101 }),
   ...['/', '//', '///', '//[', '/ws/', '/ws/x', '/WS', '/api/v1/users/me', '/%', '/ws%00', '/..//ws', '//ws'].map(
-    (target) => attempt(`${target} is no place to upgrade`, { target }, { status: 404 }),
+    (target) => attempt(`${target} is no place to upgrade`, { target }, nowhere),
   ),
-  attempt('a target that is no path at all is refused', { target: 'http://[' }, { status: 404 }),
-  attempt('a target with a port that is none is refused', { target: '//x:99999999/ws' }, { status: 404 }),
+  attempt('a target that is no path at all is refused', { target: 'http://[' }, nowhere),
+  attempt('a target with a port that is none is refused', { target: '//x:99999999/ws' }, nowhere),
 ];
 
 const bad = { status: 400 };
@@ -95,7 +103,8 @@ const HEADERS: readonly Attack[] = [
   attempt('a key that is no base64 is refused', { headers: { 'Sec-WebSocket-Key': '!!!!!!!!!!!!!!!!!!!!!!==' } }, bad),
   attempt('no key is refused', { headers: { 'Sec-WebSocket-Key': null } }, bad),
   attempt('two keys are refused', { lines: [`Sec-WebSocket-Key: ${HANDSHAKE_KEY}`] }, bad),
-  attempt('an upgrade to something else is refused', { headers: { Upgrade: 'h2c' } }, bad),
+  attempt('an upgrade to something else is not made', { headers: { Upgrade: 'h2c' } }, nowhere),
+  attempt('an upgrade to several things is not made', { headers: { Upgrade: 'websocket, h2c' } }, nowhere),
   attempt('another method is refused', { method: 'POST' }, { status: 405 }),
   attempt('50 kB in one header are refused', { headers: { 'X-Big': 'x'.repeat(50_000) } }, { status: 431 }),
   attempt(
@@ -206,6 +215,57 @@ const GARBAGE: readonly Attack[] = [
 ];
 
 const ODD: readonly Attack[] = [
+  {
+    name: 'an offer of HTTP/2 with a plain request is nothing to us',
+    act: async () => {
+      const raw = await RawSocket.connect(place.url);
+      const lines = ['HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA'];
+      const headers = { Upgrade: 'h2c', Connection: 'Upgrade, HTTP2-Settings' };
+      raw.write(handshake(raw.host, { target: '/health', headers, lines }));
+      const { status } = await raw.response();
+      raw.destroy();
+      return { status };
+    },
+    expect: { status: 200 },
+  },
+  {
+    name: 'a body behind the handshake is heard as frames, which it is not',
+    act: async () => {
+      const raw = await RawSocket.connect(place.url);
+      raw.write(handshake(raw.host, { lines: ['Content-Length: 5'] }), 'hello');
+      const { status } = await raw.response();
+      const { code } = await raw.closed();
+      raw.destroy();
+      return { status, code };
+    },
+    expect: { status: 101, code: 1002 },
+  },
+  {
+    name: 'a connection that has asked for something before is upgraded like any',
+    act: async () => {
+      const raw = await RawSocket.connect(place.url);
+      raw.write(handshake(raw.host, { target: '/health', headers: { Upgrade: null, Connection: 'keep-alive' } }));
+      const { status: before } = await raw.response();
+      raw.forgetResponse();
+      raw.write(handshake(raw.host));
+      const { status } = await raw.response();
+      await raw.next('welcome');
+      await raw.close();
+      return { before, status };
+    },
+    expect: { before: 200, status: 101 },
+  },
+  {
+    name: 'a tunnel through us is refused',
+    act: async () => {
+      const raw = await RawSocket.connect(place.url);
+      raw.write(handshake(raw.host, { method: 'CONNECT', target: '127.0.0.1:1' }));
+      const { code } = await raw.closed();
+      raw.destroy();
+      return { code };
+    },
+    expect: { code: null },
+  },
   {
     name: 'a handshake that comes byte by byte is as good as any',
     act: async () => {

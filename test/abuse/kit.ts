@@ -151,7 +151,7 @@ async function repeat(place: Arena, attacks: readonly Attack[], rounds: number):
 }
 
 /** Memory once it is below a bound, or what it stays at: a closed socket is let go some turns later. */
-async function settled(place: Arena, bound: number): Promise<Memory> {
+export async function settled(place: Arena, bound: number): Promise<Memory> {
   for (let tries = 0; tries < 20; tries++) {
     const memory = await place.memory();
     if (memory.heldBytes < bound) return memory;

@@ -227,6 +227,17 @@ const OPENINGS: readonly Attack[] = [
     once: true,
   },
   {
+    name: 'cursors for as many conversations as fit a frame are too many',
+    act: async (arena) => {
+      const raw = await arena.open();
+      const convs = Object.fromEntries(Array.from({ length: 6_000 }, (_, index) => [`c${index}`, 1]));
+      const error = await raw.ask({ ...hello(arena.attacker.access), since: { epoch: 'e', convs } });
+      await raw.close();
+      return error;
+    },
+    expect: { code: 'too_large', field: 'since' },
+  },
+  {
     name: 'who hangs up within its hello leaves nothing',
     act: async (arena) => {
       const raw = await arena.open();

@@ -14,6 +14,7 @@ async function trickle(raw: RawSocket, text: string): Promise<void> {
     const timer = setTimeout(resolve, 1_000);
     raw.socket.once('close', resolve);
     await promise;
+    raw.socket.off('close', resolve);
     clearTimeout(timer);
   }
 }
@@ -26,6 +27,10 @@ t.test('the silent and the slow are let go in time', { timeout: 60_000 }, async 
   const slow = await RawSocket.connect(place.url);
   const trickling = trickle(slow, handshake(slow.host));
   const mute = await RawSocket.connect(place.url);
+  const stubborn = await place.open();
+  stubborn.endsWithPeer = false;
+  stubborn.send('not a hello');
+  await stubborn.next('error');
   t.match(await closingOf(silent), { code: 4502, reason: 'auth_timeout', errors: [] }, 'no hello');
   t.match(await closingOf(half), { code: 4502, errors: [] }, 'half a frame');
   t.equal((await slow.response()).status, 408, 'a handshake at a byte a second');
@@ -36,5 +41,7 @@ t.test('the silent and the slow are let go in time', { timeout: 60_000 }, async 
   mute.destroy();
   t.pass('not a byte');
   await backTo(place, handles);
+  t.pass('who never answers a close');
+  stubborn.destroy();
   await place.staysWell(t);
 });

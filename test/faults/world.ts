@@ -9,6 +9,7 @@ import { History } from './evidence.ts';
 /** Where the server is, while it is there. */
 export class Door {
   #url: string | null = null;
+  #isLocked = false;
   #waiting: ((url: string | null) => void)[] = [];
 
   open(url: string): void {
@@ -23,12 +24,13 @@ export class Door {
   /** Nobody waits any longer. */
   lock(): void {
     this.shut();
+    this.#isLocked = true;
     for (const enter of this.#waiting.splice(0)) enter(null);
   }
 
   /** @returns where it is, once it is there; null when it will not come back */
   url(): Promise<string | null> {
-    if (this.#url !== null) return Promise.resolve(this.#url);
+    if (this.#isLocked || this.#url !== null) return Promise.resolve(this.#url);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }

@@ -160,7 +160,7 @@ export interface Closing {
 export class RawSocket {
   readonly socket: Socket;
   readonly host: string;
-  /** Ends its side when the server ends its own. */
+  /** Ends its side when the server ends its own, and answers a close frame. */
   endsWithPeer = true;
   /** Frames that are no close, and that nobody has taken yet. */
   readonly frames: ServerFrame[] = [];
@@ -214,17 +214,20 @@ export class RawSocket {
 
   /** Resolves when the kernel has taken all that was written, or the connection has ended. */
   async flushed(): Promise<void> {
-    while (this.socket.writableLength > 0 && !this.socket.destroyed) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.socket.once('drain', resolve).once('close', resolve);
-      if (this.socket.writableNeedDrain) await promise;
-      else await new Promise((next) => setImmediate(next));
-    }
+    if (!this.socket.writable) return;
+    await new Promise<void>((resolve) => {
+      this.socket.write('', () => resolve());
+    });
   }
 
   /** The answer to the handshake, with its body where it is no upgrade. */
   response(): Promise<HttpResponse> {
     return this.#until(() => this.#response ?? undefined, 'an HTTP response');
+  }
+
+  /** The next response is another one: the connection was kept alive. */
+  forgetResponse(): void {
+    this.#response = null;
   }
 
   /** The next text frame that fits, as JSON; others before it stay. @throws when the connection ends first */
@@ -318,7 +321,7 @@ export class RawSocket {
     if (this.#close !== null) return;
     const code = payload.length < 2 ? 1005 : payload.readUInt16BE(0);
     this.#close = { code, reason: payload.toString('utf8', 2) };
-    if (this.socket.writable) this.socket.end(clientFrame({ opcode: OPCODE.close, payload }));
+    if (this.endsWithPeer && this.socket.writable) this.socket.end(clientFrame({ opcode: OPCODE.close, payload }));
   }
 
   #onEnded(): void {

@@ -171,7 +171,7 @@ function buildNode(config: Config, adapters: Adapters, tail: TailMemory, account
     audience: hub,
     lookups: {
       message: (conversation, seq) => reads.cover().then(() => reads.message(conversation.id, seq)),
-      idsOf: async (names) => accounts.names.idsOf(names),
+      idsOf: (names) => accounts.names.idsOf(names),
     },
     onSent: (conv, user, n) => marks.sent(conv, user, n),
   });

@@ -102,7 +102,7 @@ export class Path {
       return this.#holdBack(submission);
     }
     try {
-      const drafts = decideAtOnce(conversation, user, write);
+      const drafts = decideAtOnce(conversation, user, write, this.#deps.lookups);
       if (drafts === undefined) return this.#holdBack(submission);
       this.#propose(submission, conversation.head.guard, drafts);
     } catch (error) {

@@ -18,19 +18,28 @@ type WriteOf<Name> = Extract<MessageWrite, { t: Name }>;
 export interface Lookups {
   /** The state of a message now, or undefined where the seq is none. */
   message(conversation: Conversation, seq: Seq): Promise<MessageState | undefined>;
-  /** Ids of users by name, lower case; names nobody has are left out. */
-  idsOf(names: readonly string[]): Promise<ReadonlyMap<string, UserId>>;
+  /** Ids of users by name, lower case; names nobody has are left out. At once where all are known. */
+  idsOf(names: readonly string[]): ReadonlyMap<string, UserId> | Promise<ReadonlyMap<string, UserId>>;
 }
 
 type Drafts = readonly Draft[];
 const NO_EFFECT: Drafts = [];
 
-/** The drafts of a write that can be decided without looking anything up, else undefined. @throws ChatError */
-export function decideAtOnce(conversation: Conversation, user: UserId, write: MessageWrite): Drafts | undefined {
+/** The drafts of a write that can be decided without waiting, else undefined. @throws ChatError */
+export function decideAtOnce(
+  conversation: Conversation,
+  user: UserId,
+  write: MessageWrite,
+  lookups: Lookups,
+): Drafts | undefined {
   requireMember(conversation, user);
-  if (write.t !== 'message' || write.text.includes('@')) return undefined;
+  if (write.t !== 'message') return undefined;
   checkReferences(conversation, write);
-  return [{ type: 'message', body: messageBody(write.text, write.reply, undefined) }];
+  const mentions = findMentions(conversation, write.text, lookups);
+  if (!(mentions instanceof Promise)) return messageDrafts(write, mentions);
+  // Asked again in its turn, by then from memory; what goes wrong is said then.
+  mentions.catch(() => {});
+  return undefined;
 }
 
 /** The drafts of a write; empty = no effect. @throws ChatError */
@@ -53,8 +62,11 @@ export async function decideMessageWrite(
 
 async function message(conversation: Conversation, write: WriteOf<'message'>, lookups: Lookups): Promise<Drafts> {
   checkReferences(conversation, write);
-  const mentions = await findMentions(conversation, write.text, lookups);
-  return [{ type: 'message', body: messageBody(write.text, write.reply, mentions) }];
+  return messageDrafts(write, await findMentions(conversation, write.text, lookups));
+}
+
+function messageDrafts({ text, reply }: WriteOf<'message'>, mentions: Mentions): Drafts {
+  return [{ type: 'message', body: messageBody(text, reply, mentions) }];
 }
 
 function checkReferences(conversation: Conversation, { reply, thread, files }: WriteOf<'message'>): void {
@@ -103,15 +115,20 @@ async function deleteForAll(
 const MENTION = /(?<![A-Za-z0-9_.-])@([A-Za-z0-9_.-]{2,32})/g;
 
 /** `["all"]`, the ids of the members a text names, or undefined where it names nobody. */
-async function findMentions(
-  conversation: Conversation,
-  text: string,
-  lookups: Lookups,
-): Promise<readonly string[] | undefined> {
+type Mentions = readonly string[] | undefined;
+
+function findMentions(conversation: Conversation, text: string, lookups: Lookups): Mentions | Promise<Mentions> {
+  if (!text.includes('@')) return undefined;
   const names = new Set([...text.matchAll(MENTION)].flatMap((match) => spellings((match[1] as string).toLowerCase())));
   if (names.size === 0) return undefined;
   if (names.has('all')) return ['all'];
-  const ids = await lookups.idsOf([...names]);
+  const ids = lookups.idsOf([...names]);
+  return ids instanceof Promise
+    ? ids.then((found) => membersAmong(conversation, found))
+    : membersAmong(conversation, ids);
+}
+
+function membersAmong(conversation: Conversation, ids: ReadonlyMap<string, UserId>): Mentions {
   const mentioned = [...new Set(ids.values())].filter((id) => isMember(conversation.standing(id)));
   return mentioned.length === 0 ? undefined : mentioned;
 }

@@ -18,7 +18,7 @@ async function answerTo(parts: HandshakeParts): Promise<Answer> {
   const { status, headers, body } = await raw.response();
   if (status === 101) await raw.next('welcome');
   if (status === 101) await raw.close();
-  else await raw.closed();
+  else if (headers.connection === 'close') await raw.closed();
   raw.destroy();
   return { status, headers, ...(body.startsWith('{') ? { problem: JSON.parse(body) } : {}) };
 }

@@ -176,6 +176,54 @@ t.test('heads and keys of trimmed changes come from the store', async (t) => {
   t.match(await appendOne(third, message(conv(19))), { seq: 22, n: 21 });
 });
 
+t.test('a store that cannot be read fails the batch as a whole, and only while it cannot', async (t) => {
+  const folder = await logFolder(t);
+  const log = await folder.open();
+  await log.append([creation(conv('cold'))]);
+  await folder.store(await readAll(log));
+  await log.trim([1]);
+  await log.append([creation(conv('warm'))]);
+  const items = [message(conv('warm'), { key: key(1) }), message(conv('cold'), { key: key(2) })];
+  const other = new DatabaseSync(folder.storeFile);
+  t.teardown(() => other.close());
+  other.exec('ALTER TABLE convs RENAME TO away');
+  await t.rejects(log.append(items), { code: 'unavailable' });
+  t.match(await appendOne(log, message(conv('warm'))), { seq: 2, n: 1 }, 'what needs no store is not held up');
+  other.exec('ALTER TABLE away RENAME TO convs');
+  t.match(await log.append(items), [
+    { is: 'ok', dup: false, seq: 3, n: 2 },
+    { is: 'ok', dup: false, seq: 2, n: 1 },
+  ]);
+  const changes = await readAll(log);
+  t.same(
+    changes.map(({ offset, seq }) => [offset, seq]),
+    [
+      [2, 1],
+      [3, 2],
+      [4, 3],
+      [5, 2],
+    ],
+  );
+  await log.close();
+  t.same(await readAll(await folder.open()), changes);
+});
+
+t.test('law 7: a tail that reads the file while it is trimmed is lost, never wrong', async (t) => {
+  const folder = await logFolder(t);
+  const first = await folder.open();
+  await first.append([creation(conv(1)), message(conv(1)), message(conv(1)), message(conv(1))]);
+  await folder.store(await readAll(first));
+  await first.close();
+  const log = await folder.open();
+  const tail = log.tail([1]);
+  const trimming = log.trim([3]);
+  await new Promise((resolve) => setImmediate(resolve));
+  t.same(log.state().trimmed, [0], 'the trim is under way');
+  const next = tail.next();
+  await trimming;
+  await t.rejects(next, PositionLost);
+});
+
 t.test('a trim stops at what the store holds', async (t) => {
   const folder = await logFolder(t);
   const log = await folder.open();

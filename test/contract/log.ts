@@ -242,6 +242,17 @@ function keys(t: Test, open: OpenLog): void {
     t.equal(await log.recall(conv(2), ANN, key(1)), null);
   });
 
+  t.test('law 2: a trimmed key is known while later changes of its conversation are not trimmed', async (t) => {
+    const { log, store } = await open(t);
+    await log.append([creation(conv(1)), message(conv(1), { key: key(1) }), message(conv(1), { key: key(2) })]);
+    await store(await readAll(log));
+    await log.trim([2]);
+    t.match(await log.append([message(conv(1), { key: key(1) }), message(conv(1), { key: key(2) })]), [
+      { is: 'ok', dup: true, seq: 2, n: 1 },
+      { is: 'ok', dup: true, seq: 3, n: 2 },
+    ]);
+  });
+
   t.test('law 2: keys and numbers outlive trimming and reopening', async (t) => {
     const { log, reopen, store } = await open(t);
     await log.append([creation(conv(1)), creation(conv(2))]);

@@ -22,7 +22,7 @@ t.test('a connection ends with its token, one that is renewed in time does not',
     account = await refreshed(account);
     t.same(await bob.request({ t: 'renew', id: 'renew-id', token: account.access }), { t: 'ok', id: 'renew-id' });
     return !ann.isOpen;
-  });
+  }, 300);
   t.same(await ann.ended(), { code: 4003, reason: 'token_expired' });
   const other = await login(account);
   t.match(await bob.request({ t: 'renew', token: other.access }), { t: 'ok' }, 'of another session of the same user');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type ServerOptions, type ServerProcess, startProgram, startServer, temporaryFolder } from '../kit/process.ts';
 import { soon } from '../kit/waiting.ts';
-import { Run } from './run.ts';
+import { isReady, Run } from './run.ts';
 
 const KILLS = Number(process.env.KILLS ?? 200);
 /** Every so many kills the files are compared with everything seen so far. */
@@ -54,7 +54,7 @@ t.test(
 
 async function killAt(moment: (typeof MOMENTS)[number], server: ServerProcess, run: Run): Promise<void> {
   const { random } = run;
-  if (moment === 'greeting') await run.after(1 + random.whole(4), 'ready');
+  if (moment === 'greeting') await run.after(1 + random.whole(4), isReady);
   else await run.after(1 + random.whole(random.chance(0.1) ? 600 : 60));
   if (moment === 'log' || moment === 'store') await writtenTo(join(server.dataDir, `${moment}.db-wal`));
   run.part();

@@ -18,6 +18,11 @@ interface Test {
   same(found: unknown, wanted: unknown, message: string): unknown;
 }
 
+export const isOk = ({ is }: Event) => is === 'ok';
+export const isReady = ({ is }: Event) => is === 'ready';
+/** A write that could not be taken now, with one of these codes. */
+export const isRefused = (codes: RegExp) => (event: Event) => event.is === 'info' && codes.test(event.code);
+
 /** What is told of many findings. */
 const TOLD = 20;
 
@@ -29,10 +34,11 @@ export class Run {
   #finals: FinalRead[] = [];
 
   /** Prints its seed. */
-  static async begin(t: Test, server: ServerProcess, seed = random().seed): Promise<Run> {
+  static async begin(t: Test, server: ServerProcess, { isPlain = false } = {}): Promise<Run> {
+    const { seed } = random();
     t.comment(`seed ${seed}; CHAT_TEST_SEED=${seed} chooses the same faults again`);
     const chance = random(seed);
-    const world = await makeWorld(server.url, chance, (text) => t.fail(`seed ${seed}: ${text}`));
+    const world = await makeWorld(server.url, chance, isPlain, (text) => t.fail(`seed ${seed}: ${text}`));
     return new Run(t, world, chance);
   }
 
@@ -54,11 +60,11 @@ export class Run {
     this.world.door.shut();
   }
 
-  /** Resolves in the moment as many acknowledgements (or other events) have come from now on. */
-  async after(count: number, is: Event['is'] = 'ok'): Promise<void> {
+  /** Resolves in the moment as many events of a kind have come from now on: acknowledgements where not told otherwise. */
+  async after(count: number, isWanted: (event: Event) => boolean = isOk): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const stop = this.world.history.after(count, (event) => event.is === is, resolve);
-    await soon(promise, () => `no ${count} times ${is}`).finally(stop);
+    const stop = this.world.history.after(count, isWanted, resolve);
+    await soon(promise, () => `not ${count} times ${isWanted}`).finally(stop);
   }
 
   /** Everything answered, everybody everywhere, everything pushed; then read from the beginning. */

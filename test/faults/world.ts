@@ -44,6 +44,8 @@ export interface World {
   /** Conversations all are in, and one they come to and leave. */
   readonly groups: readonly string[];
   readonly room: string;
+  /** Nothing but messages: what needs no look into the store. */
+  readonly isPlain: boolean;
   nextConnection(): number;
   fault(text: string): void;
 }
@@ -52,7 +54,12 @@ const PASSWORD = 'correct horse battery';
 const WRITERS = ['ann', 'bob', 'cat', 'dan'];
 
 /** Makes the people and their conversations; what they say is recorded from here on. */
-export async function makeWorld(url: string, random: Random, fault: (text: string) => void): Promise<World> {
+export async function makeWorld(
+  url: string,
+  random: Random,
+  isPlain: boolean,
+  fault: (text: string) => void,
+): Promise<World> {
   const history = new History();
   const host = { url, socketUrl: '', ledger: new Ledger(), fault };
   const register = async (username: string): Promise<Account> => {
@@ -85,6 +92,7 @@ export async function makeWorld(url: string, random: Random, fault: (text: strin
     writers,
     groups,
     room,
+    isPlain,
     nextConnection: () => ++connections,
     fault,
   };

@@ -167,8 +167,8 @@ export class Writer {
   }
 
   #act(): void {
-    const { random } = this.#world;
-    const act = random.whole(100);
+    const { random, isPlain } = this.#world;
+    const act = isPlain ? 100 : random.whole(100);
     if (act < 3) this.#repeat();
     else if (act < 8) void this.#read();
     const own = this.#own.length > 0 && act < 28 ? random.pick(this.#own) : undefined;
@@ -179,9 +179,9 @@ export class Writer {
   }
 
   #invent(): Operation {
-    const { random, groups, room } = this.#world;
+    const { random, groups, room, isPlain } = this.#world;
     const isIn = this.cursors()[room] !== undefined;
-    const conv = random.pick([...groups, room]);
+    const conv = random.pick(isPlain ? groups : [...groups, room]);
     if (conv === room && !isIn) return { ...this.#named(room), t: 'join' };
     if (conv === room && random.chance(0.08)) return { ...this.#named(room), t: 'leave' };
     return { ...this.#named(conv), t: 'message', text: this.#text() };

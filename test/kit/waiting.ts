@@ -16,8 +16,8 @@ export async function soon<Value>(promise: Promise<Value>, seen: () => string, w
 }
 
 /** Asks until the check neither throws nor answers false; its last failure is thrown. */
-export async function eventually<Value>(check: () => Value | Promise<Value>, withinMs = WAIT_MS): Promise<Value> {
-  const endMs = performance.now() + withinMs;
+export async function eventually<Value>(check: () => Value | Promise<Value>, everyMs = ASK_EVERY_MS): Promise<Value> {
+  const endMs = performance.now() + WAIT_MS;
   for (;;) {
     try {
       const value = await check();
@@ -26,6 +26,6 @@ export async function eventually<Value>(check: () => Value | Promise<Value>, wit
     } catch (error) {
       if (performance.now() > endMs) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

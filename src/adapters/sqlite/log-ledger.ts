@@ -70,19 +70,19 @@ export class Ledger {
   }
 
   /**
-   * Takes in an untrimmed change when the log is opened. The store may already hold it and later ones of its
-   * conversation: then its head stands.
+   * Takes in an untrimmed change when the log is opened. The store may hold it and later ones of its conversation
+   * already; by the last of them the head is the same as if it did not.
    */
   replay(change: ChangeBody, wire: string): void {
     const { conv, from, seq, at, key } = change;
     const before = this.#headOf(conv);
     if (seq > before.seq + 1) throw new Error(`conversation ${conv}: ${seq} follows ${before.seq}`);
     const n = change.t === 'message' ? change.n : 0;
+    const guard = movesGuard(change.t) ? seq : before.guard;
     const name = key === undefined ? null : keyName(conv, from, key);
-    const isKnown = seq <= before.seq;
-    const head = isKnown ? before : { seq, n: n || before.n, guard: movesGuard(change.t) ? seq : before.guard, at };
     const whole = seq === 1 || (before.whole && before.last > 0);
-    this.#enter({ conv, name, bytes: costOf(wire) }, { ...head, last: this.#head + 1, whole }, { seq, n, at });
+    const head = { seq, n: n || before.n, guard, at, last: this.#head + 1, whole };
+    this.#enter({ conv, name, bytes: costOf(wire) }, head, { seq, n, at });
   }
 
   /**

@@ -1,6 +1,7 @@
 // The composition: adapters behind ports, the domain on ports, gateway and HTTP on the domain. The only file that knows
 // which adapters there are. Read from the top it is the start of the process; `stop` is its end, in the other direction.
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
@@ -65,7 +66,9 @@ interface Adapters {
 /** Changes the store takes in one commit. */
 const PERSIST_BATCH = 512;
 const PERSIST_LINGER_MS = 50;
-const TRIM_EVERY = 4_096;
+const TRIM_EVERY_CHANGES = 4_096;
+/** Share of the budget, counted in characters: with its overhead and in bytes a change costs at most about four times that. */
+const TRIM_EVERY_SHARE = 1 / 16;
 /** How much of what the store has is kept in memory for resumes. */
 const KEEP_TAIL_BYTES = 16 * 1_048_576;
 const KEEP_CONVERSATIONS = 20_000;
@@ -147,10 +150,11 @@ async function refuseForeign(dataDir: string): Promise<void> {
 }
 
 async function keptSecret(file: string): Promise<string> {
-  const kept = await readFile(file, 'utf8').catch(() => null);
-  if (kept !== null) return kept.trim();
+  const kept = existsSync(file) ? (await readFile(file, 'utf8')).trim() : '';
+  // An empty one is that of a first start cut short.
+  if (kept !== '') return kept;
   const made = randomBytes(32).toString('base64url');
-  await writeFile(file, `${made}\n`, { mode: 0o600, flag: 'wx' });
+  await writeFile(file, `${made}\n`, { mode: 0o600, flush: true });
   return made;
 }
 
@@ -188,8 +192,11 @@ function buildNode(config: Config, adapters: Adapters, tail: TailMemory, account
 
 type Node = ReturnType<typeof buildNode>;
 
+type Budgeted = Adapters & { readonly budgetBytes: number };
+
 /** The two readers of the log: delivery to sockets, and the store. Resolves when memory has all that the store lacks. */
-async function startReaders({ log, messages, clock }: Adapters, node: Node, tail: TailMemory, logger: Logger) {
+async function startReaders(adapters: Budgeted, node: Node, tail: TailMemory, logger: Logger) {
+  const { log, messages, clock, budgetBytes } = adapters;
   const deliverTail = log.tail(await messages.watermark());
   const persister = new Persister({
     log,
@@ -197,7 +204,7 @@ async function startReaders({ log, messages, clock }: Adapters, node: Node, tail
     clock,
     batch: PERSIST_BATCH,
     lingerMs: PERSIST_LINGER_MS,
-    trimEvery: TRIM_EVERY,
+    trimEvery: { changes: TRIM_EVERY_CHANGES, chars: budgetBytes * TRIM_EVERY_SHARE },
     onStored: (upTo) => tail.onStored(upTo),
     onFault: (error) => logger.error({ err: error }, 'store cannot be written; trying again'),
   });
@@ -221,7 +228,7 @@ async function serve(config: Config, adapters: Adapters, logger: Logger): Promis
   const { accessTtlMs, registration } = config;
   const accounts = createAccounts({ ...adapters, tokens, accessTtlMs, registration });
   const node = buildNode(config, adapters, tail, accounts, logger);
-  const readers = await startReaders(adapters, node, tail, logger);
+  const readers = await startReaders({ ...adapters, budgetBytes: config.logBudgetBytes }, node, tail, logger);
   const metrics = createMetrics(node.counters, {
     connections: () => node.gateway.connections,
     outboxBytes: () => node.gateway.outboxBytes(),

@@ -32,7 +32,7 @@ export class LocalUser<Connection extends Receiver = Receiver> {
   convs: Set<ConvId> = new Set();
   loaded: Promise<void> | null = null;
   /** Connections whose `hello` is under way. */
-  greeting = 0;
+  readonly greeting: Connection[] = [];
 
   constructor(id: UserId) {
     this.id = id;

@@ -36,7 +36,9 @@ export async function handleHello(connection: Connection, hello: Hello, context:
 }
 
 async function greet(connection: Connection, hello: Hello, caller: Caller, context: Context): Promise<void> {
-  const user = holdUser(caller.user, context);
+  // Before anything is asked: should the session end meanwhile, this connection is among those it ends.
+  connection.session = caller.session;
+  const user = holdUser(connection, caller.user, context);
   try {
     const [account, marks] = await Promise.all([
       context.accounts.signedIn(caller.session, caller.user),
@@ -45,12 +47,11 @@ async function greet(connection: Connection, hello: Hello, caller: Caller, conte
     ]);
     if (connection.state !== 'greeting') return;
     if (user.connections.length >= context.maxConnectionsPerUser) return connection.close('too_many_connections');
-    connection.session = caller.session;
     connection.wants = hello.want === undefined ? WANT_ALL : wantSet(hello.want);
     context.wheel.watchExpiry(connection, caller.expiresAt);
     goLive(connection, user, account.name, hello, marks, context);
   } finally {
-    user.greeting--;
+    user.greeting.splice(user.greeting.indexOf(connection), 1);
     releaseUser(user, context);
   }
 }
@@ -61,13 +62,13 @@ function checkSince({ since }: Hello): void {
 }
 
 /** The user as the hub knows it, or loaded now, once however many of its connections say hello; held until released. */
-function holdUser(id: UserId, context: Context): LocalUser<Connection> {
+function holdUser(connection: Connection, id: UserId, context: Context): LocalUser<Connection> {
   let user = context.hub.user(id);
   if (user === undefined) {
     user = new LocalUser<Connection>(id);
     context.hub.enter(user);
   }
-  user.greeting++;
+  user.greeting.push(connection);
   user.loaded ??= loadUser(user, context);
   return user;
 }
@@ -93,7 +94,7 @@ async function loadUser(user: LocalUser<Connection>, { directory, hub }: Context
 
 /** Lets go of a user who has no connection here and none coming. */
 export function releaseUser(user: LocalUser<Connection>, { hub }: Context): void {
-  if (user.connections.length === 0 && user.greeting === 0) hub.leave(user);
+  if (user.connections.length === 0 && user.greeting.length === 0) hub.leave(user);
 }
 
 function goLive(

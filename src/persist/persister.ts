@@ -16,8 +16,8 @@ interface Options {
   readonly batch: number;
   /** How long a smaller batch is left to grow: nobody waits for the store, and each commit of it costs an fsync. */
   readonly lingerMs: Millis;
-  /** Trims the log after this many stored changes; each trim is a write of the log's. */
-  readonly trimEvery: number;
+  /** Trims the log after this many stored changes, or characters of them; each trim is a write of the log's. */
+  readonly trimEvery: { readonly changes: number; readonly chars: number };
   readonly onStored: (watermark: Position) => void;
   /** The store could not take a batch, or the log not let go of one; it is tried again. */
   readonly onFault: (error: unknown) => void;
@@ -27,7 +27,7 @@ export class Persister {
   readonly #options: Options;
   #tail: Tail | undefined;
   #watermark: number[] = [];
-  #sinceTrim = 0;
+  #sinceTrim = { changes: 0, chars: 0 };
   #isStopped = false;
   #wake = () => {};
 
@@ -43,6 +43,8 @@ export class Persister {
   async run(): Promise<void> {
     const { log, store, batch, lingerMs } = this.#options;
     this.#watermark = [...(await store.watermark())];
+    // What earlier lives stored, none of them long enough for a trim.
+    await this.#trim();
     this.#tail = log.tail(this.#watermark);
     for await (const changes of this.#tail) {
       for (let start = 0; start < changes.length; start += batch)
@@ -60,20 +62,26 @@ export class Persister {
   async #store(changes: readonly Change[]): Promise<void> {
     const upTo = [...this.#watermark];
     for (const change of changes) upTo[change.part] = change.offset;
-    if (!(await this.#apply(changes, upTo))) return;
+    if (!(await this.#insist(() => this.#options.store.apply(changes, upTo)))) return;
     this.#watermark = upTo;
     this.#options.onStored(upTo);
-    this.#sinceTrim += changes.length;
-    if (this.#sinceTrim < this.#options.trimEvery) return;
-    this.#sinceTrim = 0;
-    await this.#options.log.trim(upTo).catch(this.#options.onFault);
+    const { trimEvery } = this.#options;
+    this.#sinceTrim.changes += changes.length;
+    for (const { wire } of changes) this.#sinceTrim.chars += wire.length;
+    if (this.#sinceTrim.changes >= trimEvery.changes || this.#sinceTrim.chars >= trimEvery.chars) await this.#trim();
+  }
+
+  /** Insists: a log at its budget takes no change that would bring the next occasion. */
+  async #trim(): Promise<void> {
+    this.#sinceTrim = { changes: 0, chars: 0 };
+    await this.#insist(() => this.#options.log.trim(this.#watermark));
   }
 
   /** Tries until it is done; false when told to stop before. */
-  async #apply(changes: readonly Change[], upTo: Position): Promise<boolean> {
+  async #insist(attempt: () => Promise<void>): Promise<boolean> {
     while (!this.#isStopped) {
       try {
-        await this.#options.store.apply(changes, upTo);
+        await attempt();
         return true;
       } catch (error) {
         if (error instanceof HoleError) throw error;

@@ -1,5 +1,6 @@
 // WebSocket frames that break RFC 6455, reach its limits, or come in floods: the close code of the RFC, and no memory.
 import t from 'tap';
+import { type Random, random } from '../kit/index.ts';
 import { clientFrame, clientText, closeFrame, type FrameParts, OPCODE, type RawSocket } from '../kit/raw.ts';
 import { type Arena, type Attack, arena, closingOf, newId, settled, withstand } from './kit.ts';
 
@@ -252,6 +253,31 @@ const BINARY: readonly Attack[] = [
     expect: { code: 1003 },
   },
 ];
+
+/** Bytes that mean nothing, or a frame with a few bytes of its own changed. */
+function noise(chance: Random): Buffer {
+  const length = chance.whole(400);
+  if (chance.chance(0.5)) return Buffer.from(Array.from({ length }, () => chance.whole(256)));
+  const frame = clientText(ping('noise-noise', length));
+  for (let changes = 1 + chance.whole(3); changes > 0; changes--) frame[chance.whole(frame.length)] = chance.whole(256);
+  return frame;
+}
+
+t.test('noise of every kind ends at most its own connection, by a code of the RFC or of ours', async (t) => {
+  const chance = random();
+  t.comment(`seed ${chance.seed}`);
+  const codes = new Set<number | null>();
+  for (let round = 0; round < 300; round++) {
+    const raw = await place.open();
+    raw.write(...Array.from({ length: 1 + chance.whole(5) }, () => noise(chance)));
+    raw.write(closeFrame(1000));
+    raw.socket.end();
+    codes.add((await closingOf(raw)).code);
+  }
+  const isProper = (code: number | null) => code === null || (code >= 1000 && code <= 4999);
+  t.ok([...codes].every(isProper), `closed by ${[...codes].join(' ')}`);
+  await place.staysWell(t);
+});
 
 const COUNT = 1_000_000;
 

@@ -1,8 +1,10 @@
 // Frames that are no JSON, or not the JSON they should be: an error that says so by its code, its field and the request's id.
+import * as fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { CLIENT_FRAMES } from '../../src/protocol/requests.ts';
+import { type Account, random } from '../kit/index.ts';
 import type { Json, RawSocket } from '../kit/raw.ts';
-import { misfitting, type Shape } from '../protocol/schemas.ts';
+import { fitting, misfitting, type Shape } from '../protocol/schemas.ts';
 import { type Arena, type Attack, arena, closingOf, newId, withstand } from './kit.ts';
 
 const MAX_FRAME = 65_536;
@@ -255,28 +257,31 @@ const EXAMPLES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   received: { conv, n: 0 },
 };
 
-/** Faulty frames, a few to a connection; each answered by exactly one error. */
-class Faults {
+/** Frames of somebody whose connection ends at the tenth fault: then it is another one. */
+class Speaker {
+  readonly #account: Account;
   #raw: RawSocket | null = null;
-  #count = 0;
+  #faults = 0;
 
-  async errorTo(frame: object): Promise<Json> {
-    if (this.#raw === null || this.#count === MAX_FAULTS) await this.#renew();
-    this.#count++;
-    this.#raw?.send(frame);
-    return this.#raw?.next('error');
+  constructor(account: Account) {
+    this.#account = account;
   }
 
-  async #renew(): Promise<void> {
-    await this.end();
-    // As a member: what got past the shape would show.
-    this.#raw = await place.enter(place.ann.account);
-    this.#count = 0;
+  /** @returns the answer, or the error a signal gets */
+  async say(frame: Readonly<Record<string, unknown>>): Promise<Json> {
+    const raw = this.#raw ?? (await place.enter(this.#account));
+    this.#raw = raw;
+    raw.send(frame);
+    const answer = await raw.next(({ t: type, id }) => type === 'error' || (id !== undefined && id === frame.id));
+    if (answer.code === 'bad_frame' || answer.code === 'unknown_type') this.#faults++;
+    if (this.#faults === MAX_FAULTS) await this.end();
+    return answer;
   }
 
   async end(): Promise<void> {
     await this.#raw?.close();
     this.#raw = null;
+    this.#faults = 0;
   }
 }
 
@@ -321,16 +326,17 @@ function faultsOf(name: string): readonly Faulty[] {
 }
 
 async function sweep(t: Test | null): Promise<void> {
-  const faults = new Faults();
+  // As a member: what got past the shape would show.
+  const ann = new Speaker(place.ann.account);
   for (const name of Object.keys(SHAPES)) {
     for (const { label, frame, field } of faultsOf(name)) {
-      const error = await faults.errorTo(frame);
+      const error = await ann.say(frame);
       const id = typeof frame.id === 'string' && frame.id.length <= 64 ? frame.id : undefined;
       t?.match(error, { t: 'error', code: 'bad_frame', field, id, retry: false }, `${name} with ${label}`);
     }
     if (t !== null) await place.staysWell(t);
   }
-  await faults.end();
+  await ann.end();
 }
 
 t.test('every field of every frame, of every wrong kind, is refused by its name', async (t) => {
@@ -345,4 +351,40 @@ t.test('every field of every frame, of every wrong kind, is refused by its name'
     items.some(({ text }) => text === 'must not arrive'),
     'nothing of it took effect',
   );
+});
+
+// ---- any content ---------------------------------------------------------------------------------------------------
+
+/** Neither ends the connection nor its place in the conversation. */
+const ANSWERED = ['message', 'edit', 'delete', 'react', 'pin', 'join', 'read', 'sync', 'history'] as const;
+const FRAMES_OF_EACH = 150;
+
+/** Frames of the right shape, of a conversation there is, near things there are. */
+function plausible(name: string, group: string, seed: number): readonly Readonly<Record<string, unknown>>[] {
+  const frames = fc.sample(fitting(SHAPES[name] ?? {}), { numRuns: FRAMES_OF_EACH, seed }) as Record<string, unknown>[];
+  return frames.map((frame) => {
+    const near = (field: string) => (typeof frame[field] === 'number' ? { [field]: 1 + (frame[field] % 30) } : {});
+    const numbers = ['seq', 'reply', 'before', 'around'].map(near);
+    return Object.assign({}, frame, ...numbers, { t: name, id: newId(), conv: group });
+  });
+}
+
+t.test('a frame of the right shape with whatever content is answered once, and never by a defect', async (t) => {
+  const { seed } = random();
+  t.comment(`seed ${seed}`);
+  const member = await place.server.client('mallory');
+  const group = await place.ann.group([member], { title: 'any content' });
+  const mallory = new Speaker(member.account);
+  const codes = new Set<string>();
+  for (const name of ANSWERED) {
+    for (const frame of plausible(name, group, seed)) {
+      const answer = await mallory.say(frame);
+      codes.add(answer.code ?? answer.t);
+      if (answer.code === 'internal' || answer.id !== frame.id) t.fail(JSON.stringify([frame, answer]));
+    }
+    await place.staysWell(t);
+  }
+  await mallory.end();
+  t.notOk(codes.has('internal'), `answers: ${[...codes].sort().join(' ')}`);
+  t.notMatch(place.server.process.stderr, /"level":[56]0/, 'nothing is logged as a failure');
 });

@@ -269,6 +269,27 @@ t.test('a token that expires while its connection is open ends it, unless it is 
   await place.staysWell(t);
 });
 
+t.test('a hello that meets the end of its session does not outlive it', async (t) => {
+  const password = 'correct horse battery';
+  const fields = { username: 'oscar', email: 'oscar@example.org', password };
+  await place.server.http('POST', 'auth/register', fields);
+  const ends = new Set<unknown>();
+  for (let round = 0; round < 50; round++) {
+    const { body } = await place.server.http('POST', 'auth/login', { login: 'oscar', password });
+    const access = String(body.access);
+    const raw = await place.open();
+    const ending = place.server.http('POST', 'auth/logout', undefined, { token: access });
+    for (let turns = round % 10; turns > 0; turns--) await new Promise((next) => setImmediate(next));
+    raw.send(hello(access));
+    await ending;
+    ends.add((await closingOf(raw)).code);
+  }
+  t.ok(
+    [...ends].every((code) => code === 4500 || code === 4503),
+    `closed by ${[...ends].join(' or ')}`,
+  );
+});
+
 t.test('a connection ends when its session does', async (t) => {
   const account = await place.server.account('trudy');
   const raw = await place.enter(account);

@@ -9,9 +9,17 @@ import { appendOne, conv, creation, key, message } from './log-items.ts';
 const WRITERS = 8;
 const PAUSE_MS = 20;
 
-/** Written when the call returns: what a killed process had said is not lost with it. */
+/** Written when the call returns: what a killed process had said is not lost with it. The pipe does not block, so wait. */
 function say(line: string): void {
-  writeSync(1, `${line}\n`);
+  let rest = Buffer.from(`${line}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
 }
 
 async function write(log: Log, run: string, writer: number): Promise<never> {

@@ -31,7 +31,7 @@ class Child {
     );
     const script = new URL('log-child.ts', import.meta.url).pathname;
     this.process = spawn(process.execPath, [script, folder.path, run], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-    this.ended = once(this.process, 'close');
+    this.ended = once(this.process, 'close').then(() => this.#onLine?.());
     if (this.process.stdout === null) throw new Error('no output');
     createInterface({ input: this.process.stdout }).on('line', (line) => {
       this.lines.push(line);
@@ -42,6 +42,7 @@ class Child {
   /** Resolves when so many lines with a beginning have come. */
   async line(beginning: string, count = 1): Promise<void> {
     while (this.lines.filter((line) => line.startsWith(beginning)).length < count) {
+      if (this.process.exitCode !== null) throw new Error(`the child ended: ${this.lines.at(-1)}`);
       await new Promise<void>((resolve) => {
         this.#onLine = resolve;
       });

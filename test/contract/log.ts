@@ -690,7 +690,7 @@ function randomRuns(t: Test, open: OpenLog): void {
       }
       await log.close();
     };
-    await fc.assert(fc.asyncProperty(fc.array(aStep, { minLength: 1, maxLength: 25 }), run), { numRuns: 20 });
-    t.pass('20 runs');
+    await fc.assert(fc.asyncProperty(fc.array(aStep, { minLength: 1, maxLength: 25 }), run), { numRuns: 12 });
+    t.pass('12 runs');
   });
 }

@@ -69,6 +69,9 @@ t.test('ready names a hundred conversations at most, and says that there are mor
     ready.convs.map(({ conv }) => conv),
     rooms.slice(1).reverse(),
   );
+  const [oldest = ''] = rooms;
+  const resumed = await ann.device({ since: { epoch: ready.epoch, convs: { [oldest]: 0 } } });
+  t.match(await resumed.next('caught_up'), { conv: oldest, seq: 1 }, 'those not named can be resumed all the same');
 });
 
 t.test('of two hellos at once one is refused, and the connection with it', async (t) => {

@@ -70,6 +70,17 @@ t.test('who comes is told to people shared with, and who comes later gets a snap
   t.same(presences(stranger, ann), []);
 });
 
+t.test('people who share a room only are not told of each other', async (t) => {
+  const [ann, bob] = await s.clients('ann', 'bob');
+  const room = await ann.room();
+  await bob.join(room);
+  ann.signal({ t: 'presence', status: 'busy' });
+  await ann.fence();
+  await bob.fence();
+  t.same(presences(bob, ann), []);
+  t.notOk((await bob.device()).pushes.some((push) => push.t === 'presence'));
+});
+
 t.test('of several devices the first of busy, online, away counts', async (t) => {
   const [, ann, bob] = (await together('ann', 'bob')) as [string, Client, Client];
   const second = await ann.device();

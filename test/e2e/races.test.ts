@@ -120,3 +120,21 @@ t.test('edits and deletions of one message at once end deleted', async (t) => {
   );
   t.match((await bob.history(group)).items, [{ deleted: true, text: '' }]);
 });
+
+t.test('hellos against the logout of their session: in the end all sockets are closed', async (t) => {
+  const cheap = await server(t, { cheapPasswords: true });
+  const codes = await times(async () => {
+    const { account } = await cheap.client('ann');
+    const connections = await times(() => cheap.connection(account).opened(), 10);
+    const logout = cheap.http('POST', 'auth/logout', undefined, { token: account.access });
+    for (const connection of connections) {
+      connection.request({ t: 'hello', token: account.access }).catch(() => {});
+      await cheap.http('GET', '/health');
+    }
+    t.equal((await logout).status, 204);
+    return Promise.all(connections.map(async (connection) => (await connection.ended()).code));
+  });
+  const count = (code: number) => codes.flat().filter((found) => found === code).length;
+  t.comment(`${count(4500)} came too late, ${count(4503)} were closed`);
+  t.equal(count(4500) + count(4503), codes.flat().length);
+});

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { type Client, eventually, server } from '../kit/index.ts';
 
-const s = await server(t);
+const s = await server(t, { cheapPasswords: true });
 
 async function pair(): Promise<[string, Client, Client]> {
   const [ann, bob] = await s.clients('ann', 'bob');

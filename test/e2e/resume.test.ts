@@ -153,3 +153,21 @@ t.test('who resumes while others write misses and repeats nothing', async (t) =>
   await device.next('message', { seq: last.seq });
   t.equal(device.changes(group).at(-1)?.seq, last.seq);
 });
+
+t.test('what memory does not hold any more is replayed from the store, while others write', async (t) => {
+  const own = await server(t);
+  const [ann, bob] = await own.clients('ann', 'bob');
+  const group = await groupOf(ann, bob);
+  for (let count = 0; count < 100; count++) await ann.send(group, `stored ${count}`);
+  const since = { epoch: bob.ready.epoch, convs: { [group]: 1 } };
+  await own.restart('SIGTERM');
+  const writer = await ann.device();
+  const sends = Array.from({ length: 200 }, (_, index) => writer.send(group, `live ${index}`));
+  const devices = await Promise.all(Array.from({ length: 20 }, () => bob.device({ since })));
+  await Promise.all(sends);
+  for (const device of devices) {
+    await device.next('message', { seq: 301 });
+    t.equal(device.changes(group).length, 300);
+    t.equal(device.pushes.filter((push) => push.t === 'caught_up').length, 1);
+  }
+});

@@ -18,6 +18,12 @@ interface Test {
   same(found: unknown, wanted: unknown, message: string): unknown;
 }
 
+export interface RunOptions {
+  readonly isPlain?: boolean;
+  /** What a client sees that must not be; fails the test where not told otherwise. */
+  readonly onFault?: (text: string) => unknown;
+}
+
 export const isOk = ({ is }: Event) => is === 'ok';
 export const isReady = ({ is }: Event) => is === 'ready';
 /** A write that could not be taken now, with one of these codes. */
@@ -34,11 +40,12 @@ export class Run {
   #finals: FinalRead[] = [];
 
   /** Prints its seed. */
-  static async begin(t: Test, server: ServerProcess, { isPlain = false } = {}): Promise<Run> {
+  static async begin(t: Test, server: ServerProcess, options: RunOptions = {}): Promise<Run> {
     const { seed } = random();
     t.comment(`seed ${seed}; CHAT_TEST_SEED=${seed} chooses the same faults again`);
     const chance = random(seed);
-    const world = await makeWorld(server.url, chance, isPlain, (text) => t.fail(`seed ${seed}: ${text}`));
+    const { isPlain = false, onFault = (text) => t.fail(`seed ${seed}: ${text}`) } = options;
+    const world = await makeWorld(server.url, chance, isPlain, onFault);
     return new Run(t, world, chance);
   }
 

@@ -47,7 +47,7 @@ export interface World {
   /** Nothing but messages: what needs no look into the store. */
   readonly isPlain: boolean;
   nextConnection(): number;
-  fault(text: string): void;
+  fault(text: string): unknown;
 }
 
 const PASSWORD = 'correct horse battery';
@@ -58,10 +58,10 @@ export async function makeWorld(
   url: string,
   random: Random,
   isPlain: boolean,
-  fault: (text: string) => void,
+  fault: (text: string) => unknown,
 ): Promise<World> {
   const history = new History();
-  const host = { url, socketUrl: '', ledger: new Ledger(), fault };
+  const host = { url, socketUrl: '', ledger: new Ledger(), fault: (text: string) => void fault(text) };
   const register = async (username: string): Promise<Account> => {
     const fields = { email: `${username}@example.org`, username, password: PASSWORD };
     const { status, body } = await call(host, 'POST', 'auth/register', fields);

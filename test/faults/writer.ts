@@ -17,6 +17,8 @@ const WINDOW = 6;
 const REMEMBERED = 50;
 /** Between two attempts where nothing else was said. */
 const BACK_OFF_MS = 20;
+/** Changes: more than are replayed. */
+const MOST_AWAY = 700;
 /** Now and then a text is long: pages of the databases overflow. */
 const LONG_TEXT = 3_500;
 
@@ -149,7 +151,7 @@ export class Writer {
   async #greet(connection: Connection, fault: (text: string) => void): Promise<boolean> {
     try {
       await connection.opened();
-      const since = this.#since === undefined ? {} : { since: this.#since };
+      const since = this.#remembered();
       const answer = await connection.request({ t: 'hello', token: this.account.access, want: [], ...since });
       if (answer.t === 'ready') return true;
       if (!(answer.t === 'error' && answer.retry)) fault(`hello got ${JSON.stringify(answer)}`);
@@ -158,6 +160,16 @@ export class Writer {
     }
     connection.ws.terminate();
     return false;
+  }
+
+  /** Its cursors; now and then those of a device that was away for longer. */
+  #remembered(): { readonly since?: Since } {
+    const { random } = this.#world;
+    if (this.#since === undefined) return {};
+    if (random.chance(0.7)) return { since: this.#since };
+    const earlier = (cursor: number) => Math.max(1, cursor - random.whole(MOST_AWAY));
+    const convs = Object.entries(this.#since.convs).map(([conv, cursor]) => [conv, earlier(cursor)]);
+    return { since: { epoch: this.#since.epoch, convs: Object.fromEntries(convs) } };
   }
 
   // ---- writes ----------------------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ async function conversations(t: Test, accounts: Accounts) {
     log,
     store: store.messages,
     batch: 64,
-    trimEvery: 1_000,
+    trimEvery: { changes: 1_000, chars: 1_000_000 },
     onStored: (upTo) => tail.onStored(upTo),
     clock,
     onFault: (error) => t.fail(String(error)),

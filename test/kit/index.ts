@@ -15,7 +15,10 @@ export { eventually, soon } from './waiting.ts';
 export const MODE = process.env.CHAT_TEST_MODE ?? 'embedded';
 
 const PASSWORD = 'correct horse battery';
-const FAST_CLOCK = ['--import', new URL('./fast-clock.ts', import.meta.url).href];
+
+function preloaded(file: string): readonly string[] {
+  return ['--import', new URL(file, import.meta.url).href];
+}
 
 /** What this file needs of a tap test. */
 interface Test {
@@ -26,6 +29,8 @@ interface Test {
 export interface Options extends ServerOptions {
   /** The server's clock runs 20 times as fast: seconds of silence pass quickly. */
   readonly fastClock?: boolean;
+  /** Registering costs nothing: for people by the hundred. */
+  readonly cheapPasswords?: boolean;
 }
 
 export interface Server extends Host {
@@ -49,13 +54,17 @@ export interface Server extends Host {
 /** A server of its own for a test: fresh data, limits off unless set, every connection to it watched. */
 export async function server(
   t: Test,
-  { fastClock = false, env, nodeArgs = [], ...options }: Options = {},
+  { fastClock = false, cheapPasswords = false, env, nodeArgs = [], ...options }: Options = {},
 ): Promise<Server> {
   const start = (dataDir?: string) =>
     startServer(t, {
       ...options,
       ...(dataDir === undefined ? {} : { dataDir }),
-      nodeArgs: [...nodeArgs, ...(fastClock ? FAST_CLOCK : [])],
+      nodeArgs: [
+        ...nodeArgs,
+        ...(fastClock ? preloaded('./fast-clock.ts') : []),
+        ...(cheapPasswords ? preloaded('./cheap-passwords.ts') : []),
+      ],
       env: { CHAT_MODE: MODE, ...env },
     });
   return new TestServer(t, await start(), start);

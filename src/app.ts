@@ -186,6 +186,7 @@ function buildNode(config: Config, adapters: Adapters, tail: TailMemory, account
     ...config,
     addressOf: addressReader(config.trustProxy),
     onInternal: (error, requestId) => logger.error({ err: error, requestId }, 'internal'),
+    onOffence: (offence) => logger.info(offence, 'connection ended'),
   });
   return { ...domain, gateway };
 }

@@ -7,6 +7,8 @@ import { type ConvId, type ConvKind, isMember, type Seq, type Standing, type Use
 import { type ConvState, foldConv, memberStates } from '../protocol/states.ts';
 import type { TailMemory } from '../tail/index.ts';
 
+/** More than one, so that what has fallen out of use goes faster than others come. */
+const LOOKS = 2;
 const NO_HEAD: Head = { seq: 0, n: 0, guard: 0, at: 0 };
 
 /** A conversation as this node knows it. Mutable, changed by the directory only. */
@@ -169,13 +171,14 @@ export class Directory {
     if (this.#known.size > this.#keep) this.#forget();
   }
 
-  /** Lets go of the longest known conversations that nobody here is in. */
+  /**
+   * Looks at the longest known: those that nobody here is in go, the others come last again. A bounded number for each
+   * that comes: where all are in use the look is in vain, and whoever loads some has not entered them yet.
+   */
   #forget(): void {
-    let spare = this.#known.size - this.#keep;
-    for (const conv of this.#known.keys()) {
-      if (spare <= 0) return;
-      spare--;
-      const conversation = this.#known.get(conv) as Conversation;
+    let looks = LOOKS;
+    for (const [conv, conversation] of this.#known) {
+      if (looks-- === 0 || this.#known.size <= this.#keep) return;
       this.#known.delete(conv);
       if (this.#inUse(conv)) this.#known.set(conv, conversation);
     }

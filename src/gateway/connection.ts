@@ -28,6 +28,8 @@ export interface Shared {
   head(conv: ConvId): Seq;
   onClosed(connection: Connection): void;
   onInternal(error: unknown, requestId: string | undefined): void;
+  /** The connection is ended for what its client did. */
+  onOffence(connection: Connection, code: number, reason: string): void;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -42,9 +44,9 @@ class Activity {
   requests = 0;
   unanswered = 0;
   readsInFlight = 0;
-  windowStart: Millis = 0;
-  faults = 0;
-  refusals = 0;
+  /** When the last ones were, oldest first. */
+  readonly faults: Millis[] = [];
+  readonly refusals: Millis[] = [];
   binaryFrames = 0;
   signalTokens = 0;
   signalsAt: Millis = 0;
@@ -201,13 +203,8 @@ export class Connection implements Receiver {
     const { activity } = this;
     if (code === 'unsupported_media_type') return ++activity.binaryFrames >= 2;
     const now = this.#shared.now();
-    if (now - activity.windowStart > FAULT_WINDOW_MS) {
-      activity.windowStart = now;
-      activity.faults = 0;
-      activity.refusals = 0;
-    }
-    if (code === 'rate_limited') return ++activity.refusals >= this.#shared.maxRefusals;
-    return ++activity.faults >= MAX_FAULTS;
+    if (code === 'rate_limited') return strike(activity.refusals, now) >= this.#shared.maxRefusals;
+    return strike(activity.faults, now) >= MAX_FAULTS;
   }
 
   /** A request that will be answered later, by exactly one `finish`. */
@@ -236,6 +233,7 @@ export class Connection implements Receiver {
   closeWith(code: number, reason: string): void {
     if (this.state === 'closed') return;
     this.#shared.counters.closedWith(code);
+    if (code !== CLOSES.going_away) this.#shared.onOffence(this, code, reason);
     this.#outbox.flush();
     this.#end();
     // A peer that reads nothing never sees a close frame either.
@@ -253,4 +251,10 @@ export class Connection implements Receiver {
     this.state = 'closed';
     this.#shared.onClosed(this);
   }
+}
+
+/** @returns how many there were within the window, this one included */
+function strike(times: Millis[], now: Millis): number {
+  while (times[0] !== undefined && now - times[0] > FAULT_WINDOW_MS) times.shift();
+  return times.push(now);
 }

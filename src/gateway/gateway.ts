@@ -23,8 +23,8 @@ import type { Flusher } from './outbox.ts';
 import { Wheel } from './wheel.ts';
 
 const SUBPROTOCOL = 'chatterbox.v1';
-/** How long a closing handshake may take. */
-const CLOSE_TIMEOUT_MS = 5_000;
+/** How long a closing handshake may take: less than what is left to a process after its drain time (main.ts). */
+const CLOSE_TIMEOUT_MS = 3_000;
 /** Connections told to go are told within this time, so that they do not all come back at once. */
 const BYE_SPREAD_MS = 2_000;
 
@@ -41,6 +41,17 @@ export interface GatewayOptions {
   /** The address of whoever is behind the trusted proxies. */
   addressOf(request: IncomingMessage): string;
   onInternal(error: unknown, requestId: string | undefined): void;
+  /** A connection is ended for what its client did. */
+  onOffence(offence: Offence): void;
+}
+
+/** What the log says of it: nothing the client sent. */
+export interface Offence {
+  readonly connection: string;
+  readonly address: string;
+  readonly user: string | undefined;
+  readonly code: number | string;
+  readonly reason: string;
 }
 
 type Domain = Omit<Context, 'wheel' | 'maxConnectionsPerUser'>;
@@ -85,6 +96,7 @@ export class Gateway {
       head: (conv) => domain.directory.peek(conv)?.head.seq ?? 0,
       onClosed: (connection) => this.#onClosed(connection),
       onInternal: options.onInternal,
+      onOffence: (connection, code, reason) => this.#onOffence(connection, code, reason),
     };
     this.#unsubscribe = signals.subscribe((signal) => onSignal(signal, domain.hub, domain.directory));
   }
@@ -135,7 +147,7 @@ export class Gateway {
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#onMessage(connection, data, isBinary));
     ws.on('ping', (data: Buffer) => onPing(connection, data));
     ws.on('close', () => connection.onSocketClosed());
-    ws.on('error', (error: Error & { code?: string }) => this.#onFrameError(error));
+    ws.on('error', (error: Error & { code?: string }) => this.#onFrameError(connection, error));
     this.#connections.add(connection);
     const count = (this.#perAddress.get(address) ?? 0) + 1;
     this.#perAddress.set(address, count);
@@ -171,8 +183,13 @@ export class Gateway {
   }
 
   /** ws has sent the close frame already (1002, 1007, 1008, 1009). */
-  #onFrameError(error: Error & { code?: string }): void {
-    this.#counters.failedWith(error.code ?? 'socket');
+  #onFrameError(connection: Connection, { code = 'socket', message }: Error & { code?: string }): void {
+    this.#counters.failedWith(code);
+    this.#onOffence(connection, code, message);
+  }
+
+  #onOffence({ activity, address, user }: Connection, code: number | string, reason: string): void {
+    this.#options.onOffence({ connection: activity.name, address, user: user?.id, code, reason });
   }
 
   #onClosed(connection: Connection): void {

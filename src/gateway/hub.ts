@@ -109,6 +109,11 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
     return this.#rooms.get(conv)?.queue != null;
   }
 
+  /** Conversations the user is in no more, whose frames from before that still wait for it: not a newcomer's either. */
+  leaving(user: LocalUser<Connection>): ConvId[] {
+    return this.#busy.flatMap(({ conv, users }) => (users.has(user) && !user.convs.has(conv) ? [conv] : []));
+  }
+
   deliver(conv: ConvId, frames: Buffer, count: number, lastSeq: Seq): void {
     const room = this.#rooms.get(conv);
     if (room !== undefined) this.#do(room, { is: 'changes', frames, count, lastSeq });
@@ -140,8 +145,17 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
     this.deliver(change.conv, frame, 1, change.seq);
     for (const { user, role } of outside) this.#tellOutsider(change, frame, user, role === 'none');
     for (const { user, role } of concerned) if (role === 'none') this.#leaveRoom(change.conv, user);
+    if (body.t === 'conv' && body.deleted) this.#dissolve(change, frame);
+  }
+
+  /** Invitations end with the conversation. */
+  #dissolve(change: Change, frame: Buffer): void {
+    for (const [id, standing] of this.#directory().peek(change.conv)?.members ?? []) {
+      const user = standing === 'invited' ? this.#users.get(id) : undefined;
+      if (user?.convs.delete(change.conv)) this.#tellOutsider(change, frame, user, true);
+    }
     const room = this.#rooms.get(change.conv);
-    if (body.t === 'conv' && body.deleted && room !== undefined) this.#do(room, { is: 'dissolve' });
+    if (room !== undefined) this.#do(room, { is: 'dissolve' });
   }
 
   /** Somebody invited, or whose invitation ends, hears of it though not in the room. */
@@ -195,20 +209,24 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
     switch (step.is) {
       case 'enter':
         if (this.#users.get(step.user.id) === step.user) room.users.add(step.user);
+        else this.#discardIfEmpty(room);
         break;
       case 'leave':
         this.#sendAway(room, step.user);
         break;
       case 'dissolve':
-        for (const user of room.users) this.#sendAway(room, user);
+        for (const user of room.users) {
+          user.convs.delete(room.conv);
+          this.#sendAway(room, user);
+        }
         break;
       default:
         for (const user of room.users) push(room.conv, user, step);
     }
   }
 
+  /** Its list is right already: since it left it may have joined again, behind this in the queue. */
   #sendAway(room: Room<LocalUser<Connection>>, user: LocalUser<Connection>): void {
-    user.convs.delete(room.conv);
     room.users.delete(user);
     eachConnection(user, (connection) => connection.pushGone(room.conv, goneFrame(room.conv)));
     this.#discardIfEmpty(room);
@@ -241,9 +259,10 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
   #endPass(room: Room<LocalUser<Connection>>, steps: number): void {
     room.pass = null;
     const rest = (room.queue as Step<LocalUser<Connection>>[]).slice(steps);
-    room.queue = null;
+    // Queued until all is done: a room that is empty between one who leaves and one who enters is no room to discard.
+    room.queue = rest;
     while (rest[0] !== undefined && !isFrames(rest[0])) this.#doNow(room, rest.shift() as Step<LocalUser<Connection>>);
-    if (rest.length > 0) room.queue = rest;
+    if (rest.length === 0) room.queue = null;
   }
 }
 

@@ -123,6 +123,7 @@ function goLive(
     more: listed.length < conversations.length,
   });
   for (const conversation of conversations) holdOffBacklog(connection, conversation, context);
+  for (const conv of hub.leaving(user)) connection.holdOff(conv);
   for (const [conv, cursor] of Object.entries(hello.since?.convs ?? {})) {
     resume(connection, conv as ConvId, cursor, hello.since?.epoch ?? '', context);
   }

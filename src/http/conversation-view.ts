@@ -87,13 +87,16 @@ export async function listViews(
   user: UserId,
 ): Promise<ConversationView[]> {
   const own = await marks.ofUser(user);
-  return Promise.all(
+  const views = await Promise.all(
     conversations.map(async (conversation) => {
       const last = isMember(conversation.standing(user)) ? await reads.last(conversation.id) : undefined;
+      // Removed, or the conversation closed, while its newest message was looked up.
+      if (conversation.deleted || conversation.standing(user) === 'none') return [];
       const view = viewOf(conversation, user, own.get(conversation.id)?.read ?? 0);
-      return last === undefined ? view : { ...view, last };
+      return [last === undefined ? view : { ...view, last }];
     }),
   );
+  return views.flat();
 }
 
 /** A place in the list of conversations. */

@@ -44,6 +44,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** How often Node looks for requests that came too slowly; its own default is half a minute. */
 const CHECK_EVERY_MS = 1_000;
 const PREFLIGHT_SECONDS = 600;
+/** What a closing server waits for requests under way; who sends one slowly would hold it up as long as they like. */
+const CLOSE_MS = 2_000;
 
 export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   const { config, accounts } = deps;
@@ -95,6 +97,7 @@ function createServer({ config, log }: HttpDeps): FastifyInstance {
   // Schemas of answers are documentation and types: what a route returns is what is sent.
   app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   takeJsonOnly(app);
+  app.addHook('preClose', async () => void setTimeout(() => app.server.closeAllConnections(), CLOSE_MS).unref());
   app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
   return app;
 }

@@ -7,6 +7,8 @@ import type { Millis } from '../protocol/ids.ts';
 
 /** Between two attempts when the store cannot take a batch: a full disk, a server away. */
 const RETRY_MS = 500;
+/** What a process that ends spends on the store at most. */
+const STOP_MS = 2_000;
 
 interface Options {
   readonly log: Log;
@@ -29,6 +31,7 @@ export class Persister {
   #watermark: number[] = [];
   #sinceTrim = { changes: 0, chars: 0 };
   #isStopped = false;
+  #isGivenUp = false;
   #wake = () => {};
 
   constructor(options: Options) {
@@ -45,30 +48,46 @@ export class Persister {
     this.#watermark = [...(await store.watermark())];
     // What earlier lives stored, none of them long enough for a trim.
     await this.#trim();
+    if (this.#isOver()) return;
     this.#tail = log.tail(this.#watermark);
     for await (const changes of this.#tail) {
       for (let start = 0; start < changes.length; start += batch)
-        await this.#store(changes.slice(start, start + batch));
+        if (!(await this.#store(changes.slice(start, start + batch)))) return;
+      if (this.#isOver()) return;
       if (changes.length < batch) await this.#pause(lingerMs);
     }
   }
 
+  /** Stores what the log still holds. Where that fails, or takes long, the next start does it. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wake();
-    await this.#tail?.return();
+    this.#options.clock.after(STOP_MS, () => {
+      this.#isGivenUp = true;
+    });
+    if (this.#isOver()) await this.#tail?.return();
   }
 
-  async #store(changes: readonly Change[]): Promise<void> {
+  #isOver(): boolean {
+    return this.#isStopped && (this.#isGivenUp || this.#hasAll());
+  }
+
+  #hasAll(): boolean {
+    return this.#options.log.state().head.every((offset, part) => (this.#watermark[part] ?? 0) >= offset);
+  }
+
+  /** @returns whether it is stored */
+  async #store(changes: readonly Change[]): Promise<boolean> {
     const upTo = [...this.#watermark];
     for (const change of changes) upTo[change.part] = change.offset;
-    if (!(await this.#insist(() => this.#options.store.apply(changes, upTo)))) return;
+    if (!(await this.#insist(() => this.#options.store.apply(changes, upTo)))) return false;
     this.#watermark = upTo;
     this.#options.onStored(upTo);
     const { trimEvery } = this.#options;
     this.#sinceTrim.changes += changes.length;
     for (const { wire } of changes) this.#sinceTrim.chars += wire.length;
     if (this.#sinceTrim.changes >= trimEvery.changes || this.#sinceTrim.chars >= trimEvery.chars) await this.#trim();
+    return true;
   }
 
   /** Insists: a log at its budget takes no change that would bring the next occasion. */
@@ -77,19 +96,19 @@ export class Persister {
     await this.#insist(() => this.#options.log.trim(this.#watermark));
   }
 
-  /** Tries until it is done; false when told to stop before. */
+  /** Tries until it is done; once told to stop, only once more. */
   async #insist(attempt: () => Promise<void>): Promise<boolean> {
-    while (!this.#isStopped) {
+    for (;;) {
       try {
         await attempt();
         return true;
       } catch (error) {
         if (error instanceof HoleError) throw error;
         this.#options.onFault(error);
+        if (this.#isStopped) return false;
         await this.#pause(RETRY_MS);
       }
     }
-    return false;
   }
 
   /** Ends early when told to stop. */

@@ -9,6 +9,8 @@ const LOOK_EVERY_MS = 500;
 interface Typist {
   readonly conv: ConvId;
   readonly user: UserId;
+  /** What was told last. One who has stopped is kept until typing may be told of again. */
+  isOn: boolean;
   toldMs: Millis;
   endsMs: Millis;
 }
@@ -28,15 +30,15 @@ export class Typing {
   /** A member says it types, or has stopped. */
   onTyping(conv: ConvId, user: UserId, on: boolean): void {
     const key = `${conv} ${user}`;
+    const now = this.#clock.monotonic();
     const typist = this.#typists.get(key);
     if (!on) {
-      if (this.#typists.delete(key)) this.#signals.publish({ is: 'typing', conv, user, on: false });
+      if (typist?.isOn) this.#tellOff(typist);
       return;
     }
-    const now = this.#clock.monotonic();
-    if (typist !== undefined) typist.endsMs = now + TYPING_ENDS_MS;
+    if (typist?.isOn) typist.endsMs = now + TYPING_ENDS_MS;
     if (typist !== undefined && now - typist.toldMs < TYPING_EVERY_MS) return;
-    this.#typists.set(key, { conv, user, toldMs: now, endsMs: now + TYPING_ENDS_MS });
+    this.#typists.set(key, { conv, user, isOn: true, toldMs: now, endsMs: now + TYPING_ENDS_MS });
     this.#cancel ??= this.#clock.after(LOOK_EVERY_MS, () => this.#endSilent());
     this.#signals.publish({ is: 'typing', conv, user, on: true });
   }
@@ -47,12 +49,16 @@ export class Typing {
 
   #endSilent(): void {
     const now = this.#clock.monotonic();
-    for (const [key, { conv, user, endsMs }] of this.#typists) {
-      if (endsMs > now) continue;
-      this.#typists.delete(key);
-      this.#signals.publish({ is: 'typing', conv, user, on: false });
+    for (const [key, typist] of this.#typists) {
+      if (typist.isOn && typist.endsMs <= now) this.#tellOff(typist);
+      if (!typist.isOn && now - typist.toldMs >= TYPING_EVERY_MS) this.#typists.delete(key);
     }
     const isQuiet = this.#typists.size === 0;
     this.#cancel = isQuiet ? null : this.#clock.after(LOOK_EVERY_MS, () => this.#endSilent());
+  }
+
+  #tellOff(typist: Typist): void {
+    typist.isOn = false;
+    this.#signals.publish({ is: 'typing', conv: typist.conv, user: typist.user, on: false });
   }
 }

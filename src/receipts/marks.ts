@@ -21,6 +21,8 @@ export class Marks {
   #unstored = new Map<string, Mark>();
   #untold = new Map<string, Mark & { readonly by: string | null }>();
   #storing: Promise<void> = Promise.resolve();
+  /** On their way to the store. */
+  readonly #inFlight = new Set<ReadonlyMap<string, Mark>>();
   readonly #clock: Clock;
   #isFlushDue = false;
   readonly #onFault: (error: unknown) => void;
@@ -35,8 +37,12 @@ export class Marks {
   /** All of a user's marks, by conversation. */
   async ofUser(user: UserId): Promise<ReadonlyMap<ConvId, Numbers>> {
     const marks = new Map<ConvId, Numbers>();
-    for (const mark of await this.#store.ofUser(user)) marks.set(mark.conv, this.#known.get(place(mark)) ?? mark);
-    for (const mark of this.#unstored.values()) if (mark.user === user) marks.set(mark.conv, mark);
+    // What is on its way now may be stored after the store has answered, and be forgotten here by then.
+    const underway = [...this.#inFlight, this.#unstored];
+    const stored = await this.#store.ofUser(user);
+    for (const some of [stored, ...underway.map((marks) => marks.values()), this.#unstored.values()]) {
+      for (const mark of some) if (mark.user === user) marks.set(mark.conv, this.#known.get(place(mark)) ?? mark);
+    }
     return marks;
   }
 
@@ -67,7 +73,8 @@ export class Marks {
     if (this.#unstored.size === 0) return this.#storing;
     const marks = this.#unstored;
     this.#unstored = new Map();
-    this.#storing = this.#storing.then(() => this.#put(marks));
+    this.#inFlight.add(marks);
+    this.#storing = this.#storing.then(() => this.#put(marks)).finally(() => this.#inFlight.delete(marks));
     return this.#storing;
   }
 

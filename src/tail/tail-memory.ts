@@ -2,7 +2,14 @@
 // Reads lay it over the store's answer; a reader pins it before it asks the store, so that nothing slips between the two.
 
 import { type Change, covers, type Position } from '../ports/log.ts';
-import { type ChangeBody, erasedWire, movesGuard, parseChange } from '../protocol/changes.ts';
+import {
+  type ChangeBody,
+  type DeleteChange,
+  type EditChange,
+  erasedWire,
+  movesGuard,
+  parseChange,
+} from '../protocol/changes.ts';
 import type { ConvId, Seq } from '../protocol/ids.ts';
 
 /** What a change costs in memory beside its text; measured, rounded up. */
@@ -12,6 +19,13 @@ interface Run {
   /** Consecutive seqs; those below `start` are dropped already. */
   changes: Change[];
   start: number;
+  /** What acts on messages, by message; null: nothing does. */
+  acts: Map<Seq, Acts> | null;
+}
+
+interface Acts {
+  readonly edits: Seq[];
+  isDeleted: boolean;
 }
 
 export interface Pin {
@@ -51,14 +65,13 @@ export class TailMemory {
   }
 
   add(change: Change): void {
-    const run = this.#runs.get(change.conv);
-    if (run === undefined) this.#runs.set(change.conv, { changes: [change], start: 0 });
-    else run.changes.push(change);
+    const run = this.#run(change.conv);
+    run.changes.push(change);
     this.#arrived.push(change);
     this.#bytes += change.wire.length + ENTRY_BYTES;
     this.#seen[change.part] = change.offset;
     if (movesGuard(change.type)) this.#unstoredGuards.push(change);
-    if (change.type === 'delete') this.#erase(change);
+    if (actsOnMessage(change)) act(run, change);
   }
 
   /** To be called after each batch of `add`. */
@@ -116,15 +129,12 @@ export class TailMemory {
     for (const waiter of ready) waiter.resolve();
   }
 
-  /** A message deleted for all is erased here too, as the store erases it. */
-  #erase(deletion: Change): void {
-    const run = this.#runs.get(deletion.conv);
-    const body = parseChange(deletion.wire);
-    if (run === undefined || body.t !== 'delete') return;
-    for (let index = run.start; index < run.changes.length; index++) {
-      const change = run.changes[index] as Change;
-      if (concerns(change, body.of)) run.changes[index] = { ...change, wire: erasedWire(change.wire) };
-    }
+  #run(conv: ConvId): Run {
+    const known = this.#runs.get(conv);
+    if (known !== undefined) return known;
+    const run: Run = { changes: [], start: 0, acts: null };
+    this.#runs.set(conv, run);
+    return run;
   }
 
   #drop(): void {
@@ -148,6 +158,7 @@ export class TailMemory {
     this.#bytes -= oldest.wire.length + ENTRY_BYTES;
     const run = this.#runs.get(oldest.conv) as Run;
     run.start++;
+    if (actsOnMessage(oldest)) forgetAct(run, oldest);
     if (run.start === run.changes.length) this.#runs.delete(oldest.conv);
     else if (run.start > 64 && run.start * 2 > run.changes.length) {
       run.changes = run.changes.slice(run.start);
@@ -156,9 +167,42 @@ export class TailMemory {
   }
 }
 
-function concerns(change: Change, of: Seq): boolean {
-  if (change.type === 'message') return change.seq === of;
-  if (change.type !== 'edit') return false;
-  const body = parseChange(change.wire);
-  return body.t === 'edit' && body.of === of;
+function actsOnMessage({ type }: Change): boolean {
+  return type === 'edit' || type === 'delete';
+}
+
+/**
+ * A message deleted for all is erased here too, and its edits, as the store erases them; an edit that was under way
+ * meanwhile and comes after the deletion as well.
+ */
+function act(run: Run, change: Change): void {
+  const of = messageOf(change);
+  run.acts ??= new Map();
+  const acts = run.acts.get(of) ?? { edits: [], isDeleted: false };
+  run.acts.set(of, acts);
+  if (change.type === 'edit') {
+    acts.edits.push(change.seq);
+    if (acts.isDeleted) erase(run, change.seq);
+    return;
+  }
+  acts.isDeleted = true;
+  for (const seq of [of, ...acts.edits]) erase(run, seq);
+}
+
+function forgetAct({ acts }: Run, change: Change): void {
+  const of = messageOf(change);
+  const known = acts?.get(of);
+  const isLast = known?.isDeleted === false && known.edits.at(-1) === change.seq;
+  if (change.type === 'delete' || isLast) acts?.delete(of);
+}
+
+function erase({ changes, start }: Run, seq: Seq): void {
+  const index = start + seq - (changes[start] as Change).seq;
+  const change = index < start ? undefined : changes[index];
+  if (change !== undefined) changes[index] = { ...change, wire: erasedWire(change.wire) };
+}
+
+/** The message an edit or a deletion is of. */
+function messageOf(change: Change): Seq {
+  return (parseChange(change.wire) as EditChange | DeleteChange).of;
 }

@@ -263,10 +263,9 @@ t.test('somebody outside sees no more than of what does not exist', async (t) =>
 });
 
 t.test('typing a thousand times a second is told at most once in three seconds', async (t) => {
-  const todo = 'an off and an on again are told at once';
-  for (const [name, isOn, options] of [
-    ['on and on', () => true, {}],
-    ['on and off', (count: number) => count % 2 === 0, { todo }],
+  for (const [name, isOn] of [
+    ['on and on', () => true],
+    ['on and off', (count: number) => count % 2 === 0],
   ] as const) {
     const group = await ann.group([bob], { title: name });
     await bob.hears(group);
@@ -276,7 +275,7 @@ t.test('typing a thousand times a second is told at most once in three seconds',
     const { seq } = await ann.send(group, 'done');
     await bob.next('message', { conv: group as never, seq });
     const told = bob.pushes.filter((push) => push.t === 'typing' && push.conv === group && push.on);
-    t.equal(told.length, 1, name, options);
+    t.equal(told.length, 1, name);
     t.equal(ann.pushes.filter((push) => push.t === 'typing' && push.conv === group).length, 0, 'and never to oneself');
     await raw.close();
   }

@@ -106,7 +106,11 @@ export function newId(): string {
 }
 
 export async function arena(t: Test, options: Options = {}): Promise<Arena> {
-  const running = await server(t, { ...options, nodeArgs: [...PROBE, ...(options.nodeArgs ?? [])] });
+  const running = await server(t, {
+    cheapPasswords: true,
+    ...options,
+    nodeArgs: [...PROBE, ...(options.nodeArgs ?? [])],
+  });
   const [ann, bob] = await running.clients('ann', 'bob');
   const conv = await ann.direct(bob);
   return new Arena(running, ann, bob, conv, await running.account('mallory'));

@@ -18,6 +18,8 @@ export interface Source {
 const MAX_TEXT = 4_000;
 /** Of one file: many files say more than one long one. */
 const MOST_OF_A_FILE = 40;
+/** The last source has to do alone where there is no other: slim images have no /usr/share/doc. */
+const MOST_OF_A_DOCUMENT = 500;
 const ROOT = new URL('../../', import.meta.url).pathname;
 
 const isWritten = (text: string) =>
@@ -78,7 +80,7 @@ function* packageLines(): Generator<Line> {
     const name = String(person).replace(/\s*[<(].*$/, '');
     const lines = readFileSync(ROOT + path, 'utf8')
       .split('\n')
-      .slice(0, MOST_OF_A_FILE);
+      .slice(0, MOST_OF_A_DOCUMENT);
     for (const text of lines) yield { author: name, text };
   }
 }

@@ -50,7 +50,7 @@ async function readBack(t: Test, reader: Client, conv: string, said: ReadonlyMap
 }
 
 t.test('every naughty string comes back byte for byte, or is refused as documented', async (t) => {
-  const s = await server(t);
+  const s = await server(t, { cheapPasswords: true });
   const [ann, bob] = await s.clients('ann', 'bob');
   const conv = await ann.direct(bob);
   const good = naughty.filter((text) => !isRefused(text));
@@ -79,7 +79,7 @@ t.test('every naughty string comes back byte for byte, or is refused as document
 });
 
 t.test('every naughty string is an edit, a title and a name that comes back, or is refused', async (t) => {
-  const s = await server(t);
+  const s = await server(t, { cheapPasswords: true });
   const [ann, bob] = await s.clients('ann', 'bob');
   const conv = await ann.direct(bob);
   const { seq } = await ann.send(conv, 'first');
@@ -110,7 +110,7 @@ t.test('ten thousand lines that people wrote come back byte for byte, each from 
   t.equal(lines.length, LINES);
   t.ok(scripts.length >= 8, `${scripts.length} scripts`);
 
-  const s = await server(t);
+  const s = await server(t, { cheapPasswords: true });
   const reader = await s.client('reader');
   const authors = authorsOf(lines);
   t.comment(`${authors.size} authors, among them ${[...authors.keys()].slice(0, 5).join(', ')}`);

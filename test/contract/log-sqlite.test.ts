@@ -26,11 +26,10 @@ class Child {
   #onLine: (() => void) | undefined;
 
   constructor(folder: LogFolder, run: string) {
-    const env = Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|TAP.*)$/.test(name)),
-    );
     const script = new URL('log-child.ts', import.meta.url).pathname;
-    this.process = spawn(process.execPath, [script, folder.path, run], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    // tap puts its hooks, which also end a process on SIGXFSZ, back into the NODE_OPTIONS of whatever is spawned.
+    const command = ['-u', 'NODE_OPTIONS', process.execPath, script, folder.path, run];
+    this.process = spawn('env', command, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.ended = once(this.process, 'close').then(() => this.#onLine?.());
     if (this.process.stdout === null) throw new Error('no output');
     createInterface({ input: this.process.stdout }).on('line', (line) => {
@@ -42,7 +41,8 @@ class Child {
   /** Resolves when so many lines with a beginning have come. */
   async line(beginning: string, count = 1): Promise<void> {
     while (this.lines.filter((line) => line.startsWith(beginning)).length < count) {
-      if (this.process.exitCode !== null) throw new Error(`the child ended: ${this.lines.at(-1)}`);
+      if (this.process.exitCode !== null || this.process.signalCode !== null)
+        throw new Error(`the child ended: ${this.lines.at(-1)}`);
       await new Promise<void>((resolve) => {
         this.#onLine = resolve;
       });

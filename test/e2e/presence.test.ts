@@ -57,7 +57,7 @@ t.test('who comes is told to people shared with, and who comes later gets a snap
   const [, ann, bob] = (await together('ann', 'bob')) as [string, Client, Client];
   const stranger = await s.client('stranger');
   ann.signal({ t: 'presence', status: 'busy' });
-  const busy = await bob.next('presence', { user: ann.id as never, status: 'busy' });
+  const busy = await bob.next('presence', { user: ann.id, status: 'busy' });
   t.same(busy, { t: 'presence', user: ann.id, status: 'busy', seen: busy.seen });
   t.ok(Math.abs(busy.seen - Date.now()) < 60_000);
   const later = await bob.device();
@@ -87,20 +87,17 @@ t.test('of several devices the first of busy, online, away counts', async (t) =>
   const say = async (device: Client, status: string, told: string | null) => {
     device.signal({ t: 'presence', status });
     await device.fence();
-    if (told !== null)
-      t.match(await bob.next('presence', { user: ann.id as never }), { status: told }, `${status}: ${told}`);
+    if (told !== null) t.match(await bob.next('presence', { user: ann.id }), { status: told }, `${status}: ${told}`);
   };
   await bob.fence();
-  await eventually(
-    () => presences(bob, ann).length === 0 || bob.next('presence', { user: ann.id as never }).then(() => true),
-  );
+  await eventually(() => presences(bob, ann).length === 0 || bob.next('presence', { user: ann.id }).then(() => true));
   await say(ann, 'away', null);
   await say(second, 'away', 'away');
   await say(ann, 'busy', 'busy');
   await say(second, 'online', null);
   await say(ann, 'away', 'online');
   await second.close();
-  t.match(await bob.next('presence', { user: ann.id as never }), { status: 'away' }, 'a device goes');
+  t.match(await bob.next('presence', { user: ann.id }), { status: 'away' }, 'a device goes');
 });
 
 t.test('who goes is offline after a grace, and a reconnect within it is not seen', async (t) => {
@@ -109,16 +106,16 @@ t.test('who goes is offline after a grace, and a reconnect within it is not seen
   await ann.cut();
   const back = await ann.device();
   await back.cut();
-  t.match(await bob.next('presence', { user: ann.id as never, status: 'offline' }), { user: ann.id });
+  t.match(await bob.next('presence', { user: ann.id, status: 'offline' }), { user: ann.id });
   t.same(presences(bob, ann).slice(before), ['offline']);
   await ann.device();
-  t.match(await bob.next('presence', { user: ann.id as never, status: 'online' }), { user: ann.id });
+  t.match(await bob.next('presence', { user: ann.id, status: 'online' }), { user: ann.id });
 });
 
 t.test('who wants to appear offline is told to be, and is in no snapshot', async (t) => {
   const [group, ann, bob] = (await together('ann', 'bob')) as [string, Client, Client];
   ann.signal({ t: 'presence', status: 'offline' });
-  t.match(await bob.next('presence', { user: ann.id as never, status: 'offline' }), { user: ann.id });
+  t.match(await bob.next('presence', { user: ann.id, status: 'offline' }), { user: ann.id });
   const later = await bob.device();
   await later.fence();
   t.same(presences(later, ann), []);

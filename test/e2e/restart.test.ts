@@ -27,8 +27,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     const since = bob.since();
     await s.restart(signal);
     const [annAgain, bobAgain] = await Promise.all([ann.device(), bob.device({ since })]);
-    for (const conv of [group, room])
-      await bobAgain.next('caught_up', { conv: conv as never, seq: since.convs[conv] ?? 0 });
+    for (const conv of [group, room]) await bobAgain.next('caught_up', { conv: conv, seq: since.convs[conv] ?? 0 });
     const again = {
       history: await annAgain.allMessages(group),
       members: await annAgain.members(group),

@@ -6,7 +6,7 @@ import { type ServerOptions, type ServerProcess, startProgram, startServer, temp
 import { soon } from '../kit/waiting.ts';
 import { isReady, Run } from './run.ts';
 
-const KILLS = Number(process.env.KILLS ?? 200);
+const KILLS = 200;
 /** Every so many kills the files are compared with everything seen so far. */
 const CHECK_EVERY = 50;
 

@@ -18,6 +18,7 @@ import {
 } from '../kit/power.ts';
 import { type ServerOptions, type ServerProcess, startServer, temporaryFolder } from '../kit/process.ts';
 import { check } from './checker.ts';
+import { dumpFolder } from './dump.ts';
 import { Run } from './run.ts';
 
 const CUTS = 24;
@@ -36,11 +37,11 @@ class Traced {
   readonly server: ServerProcess;
   readonly #trace: string;
 
-  static async start(t: Test, dataDir: string): Promise<Traced> {
+  static async start(t: Test, dataDir: string, env: Readonly<Record<string, string>> = {}): Promise<Traced> {
     const trace = join(await temporaryFolder(t), 'trace');
     const command = [...tracing(trace), process.execPath, '--import', END_WITH_PARENT, MAIN] as const;
-    const env = { CHAT_ACCESS_TTL: '1d', CHAT_LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: COMPILED };
-    const options: ServerOptions = { dataDir, env, command };
+    const usual = { CHAT_ACCESS_TTL: '1d', CHAT_LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: COMPILED };
+    const options: ServerOptions = { dataDir, env: { ...usual, ...env }, command };
     const server = await startServer(t, options);
     const traced = new Traced(server, trace);
     t.teardown(() => traced.kill());
@@ -69,7 +70,8 @@ class Traced {
 
 /** What was written down explains what the files show, so nothing has been missed. */
 async function checkTrace(t: Test, disk: Disk, dataDir: string, acts: readonly Act[]): Promise<void> {
-  const different = differences(disk.shown(), await readImage(dataDir), acts);
+  const files = await readImage(dataDir);
+  const different = differences(disk.shown(), files, acts);
   if (different.length > 0) t.fail(`the trace does not explain what is in ${different}`);
 }
 
@@ -89,7 +91,7 @@ t.test('files truncated to the last fsync: nothing acknowledged is lost', async 
     const disk = new Disk(image);
     disk.run(acts);
     await checkTrace(t, disk, dataDir, acts);
-    const loss = random.pick(LOSSES);
+    const loss = LOSSES[(cut - 1) % LOSSES.length] ?? 'cut';
     image = disk.afterPowerLoss(loss, random);
     await writeImage(dataDir, image);
     await run.verify(dataDir, `cut ${cut} (${loss}): the checker finds nothing`);
@@ -104,6 +106,73 @@ t.test('files truncated to the last fsync: nothing acknowledged is lost', async 
   await server.kill('SIGTERM');
   await run.verify(dataDir, 'at the end the checker finds nothing');
 });
+
+/** Moments at which the power is cut in hindsight. */
+const HINDSIGHTS = 150;
+
+t.test('whenever the power goes, what had been sent to anybody by then is on the disk', async (t) => {
+  const dataDir = await realpath(await temporaryFolder(t));
+  // The smallest budget, so that the log is trimmed and its files are checkpointed on the way.
+  const traced = await Traced.start(t, dataDir, { CHAT_LOG_BUDGET_BYTES: '1048576' });
+  const run = await Run.begin(t, traced.server);
+  run.meet(traced.server);
+  await run.after(2_500);
+  run.part();
+  await traced.kill();
+  const { random } = run;
+  const acts = await traced.acts();
+  const begin = acts.findIndex((act) => act.is === 'sent' && act.bytes.includes('"t":"ready"'));
+  const chosen = new Set(Array.from({ length: HINDSIGHTS }, () => begin + random.whole(acts.length - begin)));
+  const disk = new Disk(new Map());
+  const sent = new Map<string, string>();
+  const copy = await temporaryFolder(t);
+  let unsynced = 0;
+  for (const [index, act] of acts.entries()) {
+    if (chosen.has(index)) {
+      const loss = random.pick(LOSSES);
+      const image = disk.afterPowerLoss(loss, random);
+      unsynced += Number(differences(image, disk.shown(), []).length > 0);
+      await writeImage(copy, image);
+      const faults = await faultsOf(copy, sent);
+      if (faults.length > 0) t.same(faults.slice(0, 5), [], `power lost at act ${index} (${loss})`);
+    }
+    disk.do(act);
+    if (act.is === 'sent') for (const [place, key] of placesIn(act.bytes)) sent.set(place, key);
+  }
+  await checkTrace(t, disk, dataDir, acts);
+  const dump = await dumpFolder(dataDir);
+  t.ok(sent.size > 1_000, `${sent.size} changes were sent to somebody`);
+  t.ok(dump.trimmed > 0, `the log was trimmed to ${dump.trimmed}`);
+  t.ok(unsynced > HINDSIGHTS / 10, `in ${unsynced} of ${chosen.size} moments something was not synced`);
+  await run.end();
+
+  const liar = new Disk(new Map());
+  liar.run(acts, LIES);
+  await writeImage(copy, liar.afterPowerLoss('cut', random));
+  t.ok((await faultsOf(copy, sent)).length > 0, `a disk that lies about its last ${LIES} syncs is found out`);
+});
+
+const ACKNOWLEDGED = /\{"t":"ok","id":"(?<key>[^"]+)","conv":"(?<conv>[^"]+)","seq":(?<seq>\d+)/g;
+const PUSHED =
+  /\{"t":"(?:conv|member|message|edit|delete)","conv":"(?<conv>[^"]+)","seq":(?<seq>\d+)[^{}]*?,"key":"(?<key>[^"]+)"/g;
+
+/** The changes that frames tell of: their places, and the keys of the requests that made them. */
+function placesIn(bytes: Buffer): (readonly [place: string, key: string])[] {
+  const text = bytes.toString('latin1');
+  const found = [...text.matchAll(ACKNOWLEDGED), ...text.matchAll(PUSHED)];
+  return found.map(({ groups }) => [`${groups?.conv} ${groups?.seq}`, groups?.key ?? '']);
+}
+
+/** What a folder lacks of what was sent; and whether its files still fit each other. */
+async function faultsOf(folder: string, sent: ReadonlyMap<string, string>): Promise<string[]> {
+  const dump = await dumpFolder(folder);
+  const keys = new Map(dump.changes.map(({ change }) => [`${change.conv} ${change.seq}`, change.key]));
+  const lost = [...sent].filter(([place, key]) => keys.get(place) !== key).map(([place]) => `${place} is lost`);
+  const head = dump.trimmed + dump.changes.filter(({ file }) => file === 'log').length;
+  const isBehind = head < dump.watermark ? [`the log ends at ${head}, the store at ${dump.watermark}`] : [];
+  const holes = check({ events: [], finals: [], dump }).filter(({ rule }) => rule === 'C5');
+  return [...lost, ...isBehind, ...holes.map(({ text }) => text)];
+}
 
 t.test(`a disk that lies about its last ${LIES} syncs is found out`, async (t) => {
   const dataDir = await realpath(await temporaryFolder(t));

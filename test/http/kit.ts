@@ -138,6 +138,7 @@ async function conversations(t: Test, accounts: Accounts) {
     log,
     store: store.messages,
     batch: 64,
+    lingerMs: 0,
     trimEvery: { changes: 1_000, chars: 1_000_000 },
     onStored: (upTo) => tail.onStored(upTo),
     clock,

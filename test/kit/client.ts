@@ -229,7 +229,7 @@ export class Client extends Connection {
 
   /** This connection has been told of the conversation, so what follows in it will be pushed. */
   async hears(conv: string): Promise<void> {
-    if (this.observer.cursors()[conv] === undefined) await this.next('conv', { conv: conv as never });
+    if (this.observer.cursors()[conv] === undefined) await this.next('conv', { conv: conv });
   }
 }
 

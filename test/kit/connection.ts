@@ -28,7 +28,10 @@ export type Outgoing = { readonly t: string; readonly id?: string } & Readonly<R
 /** The connection ended before the answer: whether the request took effect is unknown. */
 export class Unanswered extends Error {}
 
-type Where<P> = Partial<P> | ((push: P) => boolean);
+/** Fields it has; ids may be plain strings. */
+type Where<P> =
+  | { readonly [Field in keyof P]?: P[Field] extends string | undefined ? string : P[Field] }
+  | ((push: P) => boolean);
 
 interface Asked {
   readonly since?: Since;

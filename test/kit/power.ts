@@ -71,11 +71,15 @@ export type Act =
   | { readonly is: 'remove'; readonly name: string }
   | { readonly is: 'rename'; readonly name: string; readonly to: string }
   /** What was written before `begin` is durable from `end` on. Without a name: the folder itself, so the names in it. */
-  | { readonly is: 'begin' | 'end'; readonly name: string | null; readonly thread: string };
+  | { readonly is: 'begin' | 'end'; readonly name: string | null; readonly thread: string }
+  /** What was handed to a socket: from here on somebody may know of it. */
+  | { readonly is: 'sent'; readonly bytes: Buffer };
 
 const LINE = /^(?<thread>\d+) +(?<rest>.*)$/;
 const CALL = /^(?<call>\w+)\((?<words>.*)\) += (?<result>-?\d+|\?)/;
 const UNFINISHED = / <unfinished \.\.\.>$/;
+/** "socket:", as strace shows it. */
+const SOCKET = /^\d+<\\x73\\x6f\\x63\\x6b\\x65\\x74\\x3a/;
 const RESUMED = /^<\.\.\. \w+ resumed>/;
 
 /** The acts on a folder's files, in the order they were done. */
@@ -129,6 +133,7 @@ class Reader {
     // Of calls that failed nothing remains; those cut short by the end are looked at there.
     if (result.startsWith('-') || result === '?')
       return result === '?' ? void this.#begun.set(thread, text) : undefined;
+    if (call.startsWith('write') && SOCKET.test(words)) return this.#sent(words);
     if (!this.#isOurs(words)) return;
     switch (call) {
       case 'open':
@@ -200,6 +205,11 @@ class Reader {
     this.acts.push({ is: 'write', name, offset: place, data: isSure ? bytes.subarray(0, written) : bytes, isSure });
   }
 
+  #sent(words: string): void {
+    const shown = [...words.matchAll(/"([^"]*)"/g)].map((match) => bytesOf(match[1] ?? ''));
+    this.acts.push({ is: 'sent', bytes: Buffer.concat(shown) });
+  }
+
   #resize(words: string): void {
     const length = Number(/, (\d+)$/.exec(words)?.[1]);
     this.acts.push({ is: 'resize', name: this.#nameIn(words) ?? '', length });
@@ -253,7 +263,7 @@ export class Disk {
   run(acts: readonly Act[], lies = 0): void {
     const ends = acts.flatMap((act, index) => (act.is === 'end' ? [index] : []));
     const honest = ends.at(-1 - lies) ?? -1;
-    for (const [index, act] of acts.entries()) if (act.is !== 'end' || index <= honest) this.#do(act);
+    for (const [index, act] of acts.entries()) if (act.is !== 'end' || index <= honest) this.do(act);
   }
 
   /** What the files hold as long as the power is on. */
@@ -272,8 +282,10 @@ export class Disk {
     return new Map([...names].map(([name, file]) => [name, lost(file, loss, random)]));
   }
 
-  #do(act: Act): void {
+  do(act: Act): void {
     switch (act.is) {
+      case 'sent':
+        return;
       case 'create':
         if (!this.#names.has(act.name)) this.#names.set(act.name, fileOf(Buffer.alloc(0)));
         return;
@@ -385,6 +397,6 @@ export async function writeImage(folder: string, image: Image): Promise<void> {
 /** Names of files that differ, but for ranges of which nobody can know (writes under way when the process ended). */
 export function differences(one: Image, other: Image, acts: readonly Act[]): readonly string[] {
   const names = [...new Set([...one.keys(), ...other.keys()])].filter(isKept);
-  const unsure = acts.filter((act) => act.is === 'write' && !act.isSure).map(({ name }) => name);
+  const unsure = acts.flatMap((act) => (act.is === 'write' && !act.isSure ? [act.name] : []));
   return names.filter((name) => !unsure.includes(name) && !one.get(name)?.equals(other.get(name) ?? Buffer.alloc(0)));
 }

@@ -125,13 +125,15 @@ export class Directory {
     const conversation = this.#known.get(change.conv);
     if (conversation !== undefined) advance(conversation, change);
     else if (change.type === 'conv' && change.seq === 1) this.#remember(created(change));
-    if (this.#waiting.length > 0) this.#wake(change);
+    if (this.#waiting.length > 0) this.#wake(change.conv, change.seq);
   }
 
   /** Resolves when this node has seen a change that the log told of. */
   reach(conv: ConvId, seq: Seq): Promise<void> {
     const known = this.#known.get(conv);
     if (known !== undefined && known.head.seq >= seq) return Promise.resolve();
+    // One that was let go of may have passed it already. Where it cannot be loaded, the next change of it will tell.
+    if (known === undefined) this.load([conv]).then(() => this.#wake(conv, this.#known.get(conv)?.head.seq ?? 0), () => {});
     return new Promise((resolve) => this.#waiting.push({ conv, seq, resolve }));
   }
 
@@ -184,10 +186,10 @@ export class Directory {
     }
   }
 
-  #wake(change: Change): void {
-    const reached = this.#waiting.filter(({ conv, seq }) => conv === change.conv && change.seq >= seq);
-    if (reached.length === 0) return;
-    this.#waiting = this.#waiting.filter((waiter) => !reached.includes(waiter));
+  #wake(conv: ConvId, head: Seq): void {
+    const reached = new Set(this.#waiting.filter((waiter) => waiter.conv === conv && head >= waiter.seq));
+    if (reached.size === 0) return;
+    this.#waiting = this.#waiting.filter((waiter) => !reached.has(waiter));
     for (const waiter of reached) waiter.resolve();
   }
 }

@@ -2,6 +2,9 @@
 // goes straight on, many in flight; the first write that must wait (a state to look up, a guard that moved) holds back
 // those behind it, and each of these goes on when everything before it has been answered.
 
+/** Lets a held write go on; never rejects. What it gives is called once the write has been answered. */
+type Proceed<Held> = (write: Held) => Promise<(() => void) | null>;
+
 interface Ordered {
   /** Place in the lane, ascending. */
   readonly order: number;
@@ -33,8 +36,8 @@ export class Lane<Held extends Ordered = Ordered> {
     onIdle();
   }
 
-  /** Keeps a write in its place; `proceed`, which never rejects, is called for each in turn. */
-  holdBack(write: Held, proceed: (write: Held) => Promise<void>): void {
+  /** Keeps a write in its place; `proceed` is called for each in turn. */
+  holdBack(write: Held, proceed: Proceed<Held>): void {
     if (this.#held === null) {
       this.#held = [write];
       void this.#release(this.#held, proceed);
@@ -44,17 +47,22 @@ export class Lane<Held extends Ordered = Ordered> {
     this.#held.splice(later === -1 ? this.#held.length : later, 0, write);
   }
 
-  async #release(held: Held[], proceed: (write: Held) => Promise<void>): Promise<void> {
+  async #release(held: Held[], proceed: Proceed<Held>): Promise<void> {
     for (;;) {
-      if (this.#inFlight > 0) {
-        await new Promise<void>((resolve) => {
-          this.#onIdle = resolve;
-        });
-      }
+      if (this.#inFlight > 0) await this.#idle();
       const next = held.shift();
       if (next === undefined) break;
-      await proceed(next);
+      const onAnswered = await proceed(next);
+      if (onAnswered === null) continue;
+      if (this.#inFlight > 0) await this.#idle();
+      onAnswered();
     }
     this.#held = null;
+  }
+
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
   }
 }

@@ -22,7 +22,8 @@ import { encodeFrame, encodeFrames } from '../protocol/codec.ts';
 import type { ConvId, Seq, UserId } from '../protocol/ids.ts';
 import type { TailMemory } from '../tail/index.ts';
 import { decideAtOnce, decideMessageWrite, type Lookups } from './rules.ts';
-import type { Arrival, Submission, Write } from './submission.ts';
+import { type Arrival, isMessageWrite, type Submission, type Write } from './submission.ts';
+import { Turns } from './turns.ts';
 
 /** Where frames go: the gateway's hub. */
 export interface Audience {
@@ -54,6 +55,7 @@ export class Path {
   readonly #deps: Deps;
   #arrivals: Arrival[] = [];
   #proposals: Proposal[] = [];
+  readonly #turns = new Turns();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -111,7 +113,11 @@ export class Path {
   }
 
   #holdBack(submission: Submission): void {
-    submission.lane.holdBack(submission, (held) => this.#authoriseHeld(held));
+    submission.lane.holdBack(submission, async (held) => {
+      const endTurn = isMessageWrite(held.write) ? null : await this.#turns.take(held.write.conv);
+      await this.#authoriseHeld(held);
+      return endTurn;
+    });
   }
 
   async #authoriseHeld(submission: Submission): Promise<void> {
@@ -133,14 +139,8 @@ export class Path {
   }
 
   async #decide(conversation: Conversation, user: UserId, write: Exclude<Write, Create>): Promise<readonly Draft[]> {
-    switch (write.t) {
-      case 'message':
-      case 'edit':
-      case 'delete':
-        return decideMessageWrite(conversation, user, write, this.#deps.lookups);
-      default:
-        return decideConversationWrite(conversation, user, write);
-    }
+    if (isMessageWrite(write)) return decideMessageWrite(conversation, user, write, this.#deps.lookups);
+    return decideConversationWrite(conversation, user, write);
   }
 
   #propose(submission: Submission, guard: Seq, drafts: readonly Draft[]): void {

@@ -28,3 +28,8 @@ export interface Arrival {
   admit(): void;
   refuse(error: unknown): void;
 }
+
+/** All others change members or settings. */
+export function isMessageWrite(write: Write): write is MessageWrite {
+  return write.t === 'message' || write.t === 'edit' || write.t === 'delete';
+}

@@ -133,7 +133,11 @@ export class Directory {
     const known = this.#known.get(conv);
     if (known !== undefined && known.head.seq >= seq) return Promise.resolve();
     // One that was let go of may have passed it already. Where it cannot be loaded, the next change of it will tell.
-    if (known === undefined) this.load([conv]).then(() => this.#wake(conv, this.#known.get(conv)?.head.seq ?? 0), () => {});
+    if (known === undefined)
+      this.load([conv]).then(
+        () => this.#wake(conv, this.#known.get(conv)?.head.seq ?? 0),
+        () => {},
+      );
     return new Promise((resolve) => this.#waiting.push({ conv, seq, resolve }));
   }
 

@@ -4,6 +4,7 @@ import { ChatError } from '../../errors.ts';
 import type { Append, Appended, Change, Log, LogState, Position, Receipt, Tail } from '../../ports/log.ts';
 import { type ChangeBody, countsAsMessage, parseChange, wireText } from '../../protocol/changes.ts';
 import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
+import { crash } from './crash.ts';
 import { Feed } from './log-feed.ts';
 import {
   type Committed,
@@ -42,7 +43,7 @@ export interface SqliteLogOptions extends LogOptions {
   /** Cost of untrimmed changes above which appends are refused. */
   readonly budgetBytes: number;
   readonly now?: () => Millis;
-  /** The thread has died, a defect: the process cannot go on with it. */
+  /** The thread has died, a defect; by default the process does too. */
   readonly onCrash?: (error: Error) => void;
 }
 
@@ -68,7 +69,7 @@ class SqliteLog implements Log {
   #closing: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
-  constructor(thread: LogThread, opened: Opened, { budgetBytes, now = Date.now, onCrash }: SqliteLogOptions) {
+  constructor(thread: LogThread, opened: Opened, { budgetBytes, now = Date.now, onCrash = crash }: SqliteLogOptions) {
     this.#thread = thread;
     this.#epoch = opened.epoch;
     this.#budgetBytes = budgetBytes;
@@ -77,7 +78,7 @@ class SqliteLog implements Log {
     this.#feed = new Feed(opened.head, opened.trimmed, (after) => this.#readPage(after));
     thread.onCrash((error) => {
       this.#feed.end(unavailable(error));
-      onCrash?.(error);
+      onCrash(error);
     });
   }
 

@@ -4,6 +4,7 @@ import type { ConversationStore } from '../../ports/conversations.ts';
 import type { MarkStore } from '../../ports/marks.ts';
 import type { MessageStore } from '../../ports/store.ts';
 import { sqliteConversations } from './conversations.ts';
+import { crash } from './crash.ts';
 import { sqliteMarks } from './marks.ts';
 import { sqliteMessages } from './messages.ts';
 import { startThread, type Thread } from './thread.ts';
@@ -44,11 +45,4 @@ export async function openSqliteStore({ file, onCrash = crash }: SqliteStoreOpti
     thread,
     close: () => thread.close(),
   };
-}
-
-/** Outside any promise's chain, where nothing catches it. */
-function crash(error: Error): void {
-  setImmediate(() => {
-    throw error;
-  });
 }

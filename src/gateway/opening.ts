@@ -124,9 +124,11 @@ function goLive(
   });
   for (const conversation of conversations) holdOffBacklog(connection, conversation, context);
   for (const conv of hub.leaving(user)) connection.holdOff(conv);
+  const forgotten: Missed[] = [];
   for (const [conv, cursor] of Object.entries(hello.since?.convs ?? {})) {
-    resume(connection, conv as ConvId, cursor, hello.since?.epoch ?? '', context);
+    resume(connection, conv as ConvId, cursor, hello.since?.epoch ?? '', context, forgotten);
   }
+  void replayFromStore(connection, forgotten, context);
   sendPresence(connection, conversations, context);
   context.presence.onStatuses(user.id, statuses(user), presenceConvs(user, context));
 }
@@ -151,8 +153,23 @@ function holdOffBacklog(connection: Connection, conversation: Conversation, { hu
   if (hub.hasBacklog(conversation.id)) connection.holdOff(conversation.id, conversation.head.seq);
 }
 
-/** One cursor of `since`: the changes after it and `caught_up`, or `behind`, `reset`, `gone`. */
-function resume(connection: Connection, conv: ConvId, cursor: Seq, epoch: string, context: Context): void {
+interface Missed {
+  readonly conversation: Conversation;
+  readonly cursor: Seq;
+}
+
+/**
+ * One cursor of `since`: the changes after it and `caught_up`, or `behind`, `reset`, `gone`.
+ * @param forgotten is given those whose changes are not in memory any more
+ */
+function resume(
+  connection: Connection,
+  conv: ConvId,
+  cursor: Seq,
+  epoch: string,
+  context: Context,
+  forgotten: Missed[],
+): void {
   const conversation = context.directory.peek(conv);
   const user = connection.user as LocalUser;
   if (conversation === undefined || !user.convs.has(conv) || !isMember(conversation.standing(user.id))) {
@@ -165,7 +182,7 @@ function resume(connection: Connection, conv: ConvId, cursor: Seq, epoch: string
   const recent = context.reads.recent(conv, cursor);
   if (recent !== null) return sendReplay(connection, conversation, recent, context);
   connection.holdOff(conv);
-  void replayFromStore(connection, conversation, cursor, context);
+  forgotten.push({ conversation, cursor });
 }
 
 /** The client forgets what it holds of the conversation and pulls; until then it is behind. */
@@ -174,12 +191,12 @@ export function sendReset(connection: Connection, conversation: Conversation, { 
   connection.send({ t: 'reset', conv: conversation.id, seq: conversation.head.seq, epoch: log.state().epoch });
 }
 
-async function replayFromStore(
-  connection: Connection,
-  conversation: Conversation,
-  cursor: Seq,
-  context: Context,
-): Promise<void> {
+/** One after the other: what all cursors of one hello missed can be hundreds of megabytes. Never rejects. */
+async function replayFromStore(connection: Connection, missed: readonly Missed[], context: Context): Promise<void> {
+  for (const one of missed) if (connection.isOpen) await replayOne(connection, one, context);
+}
+
+async function replayOne(connection: Connection, { conversation, cursor }: Missed, context: Context): Promise<void> {
   const { id } = conversation;
   try {
     await context.reads.replay(conversation, cursor, MAX_REPLAY, (changes) => {
@@ -190,7 +207,7 @@ async function replayFromStore(
     });
   } catch {
     // The store cannot be asked: the client's own pull will say so, and find out when it can.
-    if (connection.isOpen) connection.fallBehind(id);
+    if (connection.isOpen && connection.isBehind(id)) connection.fallBehind(id);
   }
 }
 

@@ -47,10 +47,14 @@ export class Outbox {
     return this.#queuedBytes + this.#socket.writableLength;
   }
 
-  /** Takes frames unless the outbox is full: an empty one takes anything. @returns whether they were taken */
+  /**
+   * Takes frames unless the outbox is full. An empty one takes more than its limit, but never so much that an answer
+   * right behind would find the reserve used up, by a reader who is not slow at all. @returns whether they were taken
+   */
   offer(frames: Buffer, limitBytes: number): boolean {
     const waiting = this.bytes;
-    if (waiting > 0 && waiting + frames.length > limitBytes) return false;
+    const most = waiting > 0 ? limitBytes : limitBytes + RESERVE_BYTES / 2;
+    if (waiting + frames.length > most) return false;
     this.#push(frames);
     return true;
   }

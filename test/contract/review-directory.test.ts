@@ -53,3 +53,11 @@ t.test('what nobody is in any more is let go of as others come', async (t) => {
   for (let index = 0; index < first.length; index++) await directory.load([`d${index}` as ConvId]);
   t.equal(directory.size, KEEP);
 });
+
+t.test('who waits for a change of a conversation that was let go of meanwhile is not left waiting', async (t) => {
+  const directory = new Directory(store, new TailMemory([0], 0), 1, () => false);
+  await directory.load(['c1' as ConvId]);
+  await directory.load(['c2' as ConvId]);
+  t.equal(directory.peek('c1' as ConvId), undefined);
+  await directory.reach('c1' as ConvId, 1);
+});

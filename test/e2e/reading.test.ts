@@ -106,6 +106,20 @@ t.test('items of one rev are never split, even past the limit', async (t) => {
   t.equal(items.length, 7);
 });
 
+t.test('a page leaves out what changed again after it: that comes, once, where it changed last', async (t) => {
+  const ann = await s.client('ann');
+  const group = await groupWith(ann, 4, String);
+  const { seq: edited = 0 } = await ann.edit(group, 2, 'one');
+  const pages = await ann.pull(group, 1, 2);
+  t.same(
+    pages.map(({ items, to }) => ({ to, items: items.map((item) => (item.is === 'message' ? item.text : item.is)) })),
+    [
+      { to: 4, items: ['2', '3'] },
+      { to: edited, items: ['4', 'one'] },
+    ],
+  );
+});
+
 t.test('an answer ends after 128 KiB, with at least one item, and says that there is more', async (t) => {
   const ann = await s.client('ann');
   const long = '\u{1f4a7}'.repeat(4_000);

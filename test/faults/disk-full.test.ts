@@ -85,6 +85,7 @@ t.test('killed while the disk is full, it starts on the full disk or says why no
   await run.after(20, isRefused(/^(?:unavailable|overloaded)$/));
   run.part();
   await first.kill('SIGKILL');
+  await run.verify(dataDir, 'whatever was acknowledged on the full disk is there');
   const full = await startServer(t, options).catch((error: Error) => error.message);
   if (typeof full === 'string') t.match(full, /ended \(code 2.*chatterbox: data_unusable: [^\n]+\n$/s);
   else await full.kill('SIGKILL');

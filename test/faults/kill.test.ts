@@ -48,6 +48,7 @@ t.test(
     await run.end();
     await server.kill('SIGTERM');
     run.tell();
+    t.ok(run.answersLost > 0, `${run.answersLost} times it was killed between the commit and its \`ok\``);
     await run.verify(server.dataDir, 'at the end the checker finds nothing');
   },
 );

@@ -17,6 +17,7 @@ import {
   writeImage,
 } from '../kit/power.ts';
 import { type ServerOptions, type ServerProcess, startServer, temporaryFolder } from '../kit/process.ts';
+import type { Random } from '../kit/random.ts';
 import { check } from './checker.ts';
 import { dumpFolder } from './dump.ts';
 import { Run } from './run.ts';
@@ -70,8 +71,7 @@ class Traced {
 
 /** What was written down explains what the files show, so nothing has been missed. */
 async function checkTrace(t: Test, disk: Disk, dataDir: string, acts: readonly Act[]): Promise<void> {
-  const files = await readImage(dataDir);
-  const different = differences(disk.shown(), files, acts);
+  const different = differences(disk.shown(), await readImage(dataDir), acts);
   if (different.length > 0) t.fail(`the trace does not explain what is in ${different}`);
 }
 
@@ -119,38 +119,48 @@ t.test('whenever the power goes, what had been sent to anybody by then is on the
   await run.after(2_500);
   run.part();
   await traced.kill();
-  const { random } = run;
+  await run.end();
   const acts = await traced.acts();
+  const copy = await temporaryFolder(t);
+  const { disk, sent, unsynced } = await cutInHindsight(t, acts, copy, run.random);
+  await checkTrace(t, disk, dataDir, acts);
+  const { trimmed } = await dumpFolder(dataDir);
+  t.ok(sent.size > 1_000, `${sent.size} changes were sent to somebody`);
+  t.ok(trimmed > 0, `the log was trimmed to ${trimmed}`);
+  t.ok(unsynced > HINDSIGHTS / 10, `in ${unsynced} of ${HINDSIGHTS} moments something was not synced`);
+
+  const last = acts.findLastIndex((act) => act.is === 'write' && act.isSure);
+  const gap = new Disk(new Map());
+  gap.run(acts.toSpliced(last, 1));
+  t.not(differences(gap.shown(), await readImage(dataDir), acts).length, 0, 'a trace with a gap is found out');
+
+  const liar = new Disk(new Map());
+  liar.run(acts, LIES);
+  await writeImage(copy, liar.afterPowerLoss('cut', run.random));
+  t.ok((await faultsOf(copy, sent)).length > 0, `a disk that lies about its last ${LIES} syncs is found out`);
+});
+
+/** Follows the acts of a server, and looks at what a power loss would leave, from the first `ready` on. */
+async function cutInHindsight(t: Test, acts: readonly Act[], folder: string, random: Random) {
   const begin = acts.findIndex((act) => act.is === 'sent' && act.bytes.includes('"t":"ready"'));
-  const chosen = new Set(Array.from({ length: HINDSIGHTS }, () => begin + random.whole(acts.length - begin)));
+  const moments = Array.from({ length: HINDSIGHTS }, () => begin + random.whole(acts.length - begin));
   const disk = new Disk(new Map());
   const sent = new Map<string, string>();
-  const copy = await temporaryFolder(t);
   let unsynced = 0;
   for (const [index, act] of acts.entries()) {
-    if (chosen.has(index)) {
+    if (moments.includes(index)) {
       const loss = random.pick(LOSSES);
       const image = disk.afterPowerLoss(loss, random);
       unsynced += Number(differences(image, disk.shown(), []).length > 0);
-      await writeImage(copy, image);
-      const faults = await faultsOf(copy, sent);
+      await writeImage(folder, image);
+      const faults = await faultsOf(folder, sent);
       if (faults.length > 0) t.same(faults.slice(0, 5), [], `power lost at act ${index} (${loss})`);
     }
     disk.do(act);
     if (act.is === 'sent') for (const [place, key] of placesIn(act.bytes)) sent.set(place, key);
   }
-  await checkTrace(t, disk, dataDir, acts);
-  const dump = await dumpFolder(dataDir);
-  t.ok(sent.size > 1_000, `${sent.size} changes were sent to somebody`);
-  t.ok(dump.trimmed > 0, `the log was trimmed to ${dump.trimmed}`);
-  t.ok(unsynced > HINDSIGHTS / 10, `in ${unsynced} of ${chosen.size} moments something was not synced`);
-  await run.end();
-
-  const liar = new Disk(new Map());
-  liar.run(acts, LIES);
-  await writeImage(copy, liar.afterPowerLoss('cut', random));
-  t.ok((await faultsOf(copy, sent)).length > 0, `a disk that lies about its last ${LIES} syncs is found out`);
-});
+  return { disk, sent, unsynced };
+}
 
 const ACKNOWLEDGED = /\{"t":"ok","id":"(?<key>[^"]+)","conv":"(?<conv>[^"]+)","seq":(?<seq>\d+)/g;
 const PUSHED =

@@ -6,7 +6,7 @@ import { type Random, random } from '../kit/random.ts';
 import { eventually, soon } from '../kit/waiting.ts';
 import { check, type Finding } from './checker.ts';
 import { dumpFolder } from './dump.ts';
-import { type Event, type Evidence, type FinalRead, keepEvidence } from './evidence.ts';
+import { type Event, type Evidence, type FinalRead, keepEvidence, nameOf } from './evidence.ts';
 import { makeWorld, type World } from './world.ts';
 import { Writer } from './writer.ts';
 
@@ -117,13 +117,19 @@ export class Run {
     this.#test.same(told, [], `${what} (seed ${this.random.seed})`);
   }
 
+  /** Writes that were made, but lost their answer: the first one that came says `dup`. */
+  get answersLost(): number {
+    const first = new Map<string, boolean>();
+    for (const event of this.world.history.events) {
+      if (event.is === 'ok' && !first.has(nameOf(event.name))) first.set(nameOf(event.name), event.dup);
+    }
+    return [...first.values()].filter((dup) => dup).length;
+  }
+
   /** How much it was, for who reads the output. */
   tell(): void {
-    const { events } = this.world.history;
-    const counts = new Map<string, number>();
-    for (const { is } of events) counts.set(is, (counts.get(is) ?? 0) + 1);
-    const repeated = events.filter((event) => event.is === 'ok' && event.dup).length;
-    const told = [...counts].map(([is, count]) => `${count} ${is}`).join(', ');
-    this.#test.comment(`${told}; ${repeated} answers were repeated ones`);
+    const counts = Map.groupBy(this.world.history.events, ({ is }) => is);
+    const told = [...counts].map(([is, events]) => `${events.length} ${is}`).join(', ');
+    this.#test.comment(`${told}; ${this.answersLost} writes lost their first answer`);
   }
 }

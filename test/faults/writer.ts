@@ -166,7 +166,7 @@ export class Writer {
   #remembered(): { readonly since?: Since } {
     const { random } = this.#world;
     if (this.#since === undefined) return {};
-    if (random.chance(0.7)) return { since: this.#since };
+    if (random.chance(0.9)) return { since: this.#since };
     const earlier = (cursor: number) => Math.max(1, cursor - random.whole(MOST_AWAY));
     const convs = Object.entries(this.#since.convs).map(([conv, cursor]) => [conv, earlier(cursor)]);
     return { since: { epoch: this.#since.epoch, convs: Object.fromEntries(convs) } };

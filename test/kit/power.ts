@@ -11,7 +11,7 @@ import type { Random } from './random.ts';
 
 // ---- strace --------------------------------------------------------------------------------------------------------
 
-/** Everything that changes a file, a name, or makes it durable. */
+/** Everything that changes a file, a name, or makes it durable. Not every machine has all of them. */
 const TRACED = [
   ...['open', 'openat', 'openat2', 'creat', 'write', 'pwrite64', 'writev', 'pwritev', 'pwritev2', 'copy_file_range'],
   ...['fsync', 'fdatasync', 'sync_file_range', 'ftruncate', 'truncate', 'fallocate', 'sendfile'],
@@ -34,8 +34,12 @@ const MAX_SHOWN_BYTES = 1_048_576;
 
 /** Installs strace where that is possible. @throws what to install otherwise */
 export async function requireStrace(): Promise<void> {
+  const install = () => promisify(execFile)('apt-get', ['install', '-y', '--no-install-recommends', 'strace']);
+  const update = () => promisify(execFile)('apt-get', ['update']);
   if (hasStrace()) return;
-  await promisify(execFile)('apt-get', ['install', '-y', '--no-install-recommends', 'strace']).catch(() => undefined);
+  await install()
+    .catch(() => update().then(install))
+    .catch(() => undefined);
   if (!hasStrace()) throw new Error('this test needs strace: apt-get install strace (as root), or the like');
 }
 
@@ -45,8 +49,23 @@ function hasStrace(): boolean {
 
 /** What to put before a program so that its acts are written to a file. */
 export function tracing(file: string): readonly [program: string, ...words: string[]] {
-  const shown = ['-y', '-xx', '-s', String(MAX_SHOWN_BYTES), '-e', 'signal=none', '-e', `trace=${TRACED.join()}`];
+  const shown = [
+    '-y',
+    '-xx',
+    '-s',
+    String(MAX_SHOWN_BYTES),
+    '-e',
+    'signal=none',
+    '-e',
+    `trace=${TRACED.map((call) => `?${call}`).join()}`,
+  ];
   return ['strace', '-f', '--seccomp-bpf', '-qq', ...shown, '-o', file];
+}
+
+/** What to put before a program so that some of its calls are tampered with (strace(1), `inject`). */
+export function injecting(fault: string): readonly [program: string, ...words: string[]] {
+  const calls = fault.split(':')[0] ?? '';
+  return ['strace', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', `inject=${fault}`];
 }
 
 /** The process that strace (with this id) has started. Ending strace itself would only let it go. */

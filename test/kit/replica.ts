@@ -7,7 +7,7 @@ import type { Change } from './frames.ts';
 type Held = { rev: number } & Record<string, unknown>;
 
 export class Replica {
-  /** The last change it holds: the cursor of the next pull. */
+  /** Everything up to this change is in it: where a `since` may begin. */
   cursor = 0;
   readonly #messages = new Map<number, Held>();
   readonly #roles = new Map<string, Held>();
@@ -31,9 +31,13 @@ export class Replica {
     this.#apply(change);
   }
 
-  pull({ items, to }: SyncAnswer): void {
+  /**
+   * A page leaves out what changed again after its `to`: only the last page of a pull makes a cursor that changes can be
+   * replayed on.
+   */
+  pull({ items, to, more }: SyncAnswer): void {
     for (const item of items) this.#take(item);
-    this.cursor = to;
+    if (!more) this.cursor = to;
   }
 
   #take(item: ItemState): void {

@@ -210,7 +210,7 @@ export class Gateway {
     this.#isDraining = true;
     const spreadMs = Math.min(BYE_SPREAD_MS, withinMs / 2);
     const leaving = [...this.#connections].map((connection) => this.#sendAway(connection, Math.random() * spreadMs));
-    await Promise.all(leaving);
+    await Promise.race([Promise.all(leaving), new Promise((resolve) => setTimeout(resolve, withinMs).unref())]);
     this.#context.wheel.stop();
     this.#unsubscribe();
     for (const connection of this.#connections) connection.ws.terminate();

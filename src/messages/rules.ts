@@ -4,6 +4,7 @@ import { ChatError } from '../errors.ts';
 import type { Draft } from '../ports/log.ts';
 import { bodyText } from '../protocol/changes.ts';
 import { isMember, type Seq, type UserId } from '../protocol/ids.ts';
+import { MAX_MENTIONS } from '../protocol/limits.ts';
 import type { RequestOf } from '../protocol/requests.ts';
 import type { MessageState } from '../protocol/states.ts';
 
@@ -119,12 +120,13 @@ type Mentions = readonly string[] | undefined;
 
 function findMentions(conversation: Conversation, text: string, lookups: Lookups): Mentions | Promise<Mentions> {
   if (!text.includes('@')) return undefined;
-  const names = new Set([...text.matchAll(MENTION)].flatMap((match) => spellings((match[1] as string).toLowerCase())));
+  const found = new Set([...text.matchAll(MENTION)].map((match) => (match[1] as string).toLowerCase()));
+  const names = new Set([...found].slice(0, MAX_MENTIONS).flatMap(spellings));
   if (names.size === 0) return undefined;
   if (names.has('all')) return ['all'];
   const ids = lookups.idsOf([...names]);
   return ids instanceof Promise
-    ? ids.then((found) => membersAmong(conversation, found))
+    ? ids.then((known) => membersAmong(conversation, known))
     : membersAmong(conversation, ids);
 }
 

@@ -24,6 +24,8 @@ export const MAX_ANSWER_BYTES = 131_072;
 /** Unanswered `sync` and `history` requests a connection may have; one more is `rate_limited`. */
 export const MAX_READS_IN_FLIGHT = 4;
 export const MAX_FILES = 10;
+/** Names looked up in one text; further ones are text only. */
+export const MAX_MENTIONS = 50;
 /** User ids in one request (`members`, `users`). */
 export const MAX_USERS_PER_REQUEST = 100;
 /** Receipts and presence are not sent in conversations with more members. */

@@ -64,6 +64,11 @@ export const CLOSES = {
 
 export type CloseReason = keyof typeof CLOSES;
 
+/** The name of one of our close codes; codes of RFC 6455 have none. */
+export function closeName(code: number): CloseReason | undefined {
+  return (Object.keys(CLOSES) as CloseReason[]).find((name) => CLOSES[name] === code);
+}
+
 export interface ErrorDetail {
   /** The request's field that is at fault. */
   readonly field?: string;

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Counters } from '../counters.ts';
-import { ChatError, CLOSES, type CloseReason, errorEntry } from '../errors.ts';
+import { ChatError, CLOSES, type CloseReason, closeName, errorEntry } from '../errors.ts';
 import { Lane, type Submission } from '../messages/index.ts';
 import type { PresenceStatus } from '../protocol/answers.ts';
 import { encodeFrame } from '../protocol/codec.ts';
@@ -183,7 +183,7 @@ export class Connection implements Receiver {
     const entry = errorEntry(known.code);
     this.writeError(known, id);
     if (entry.closes !== undefined && (entry.fate === 'close' || this.#isLastStrike(known.code))) {
-      this.closeWith(entry.closes, known.code);
+      this.closeWith(entry.closes, closeName(entry.closes) ?? known.code);
     }
   }
 

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 /** Frames together up to here are copied into one buffer: cheaper than a vectored write (bench/micro/outbox.ts). */
 const COPY_BYTES = 8_192;
 /** Room above the limit for what must not be dropped: answers, `behind`, `gone`. */
-const RESERVE_BYTES = 1_048_576;
+const RESERVE_BYTES = 524_288;
 
 /** Writes all outboxes that have something at the end of the turn they got it in. */
 export class Flusher {

@@ -48,7 +48,7 @@ t.test(
     await run.end();
     await server.kill('SIGTERM');
     run.tell();
-    t.ok(run.answersLost > 0, `${run.answersLost} times it was killed between the commit and its \`ok\``);
+    t.ok(run.answersLost > 0, `${run.answersLost} writes were made and lost their answer`);
     await run.verify(server.dataDir, 'at the end the checker finds nothing');
   },
 );

@@ -325,7 +325,7 @@ const PHANTOMS: readonly Tampering[] = [
     'C2',
     'a text is not what was sent',
     (good) => {
-      const push = good.pick('push', ({ push }) => push.t === 'message');
+      const push = good.pick('push', ({ push }) => push.t === 'message' && push.deleted === undefined);
       return good.replacing(push, { ...push, push: { ...push.push, text: 'not mine' } as Change });
     },
   ],

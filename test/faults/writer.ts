@@ -1,5 +1,6 @@
 // Somebody who writes without pause whatever becomes of the server: sends, edits, deletes, joins, leaves and reads, many at
-// once; after a lost connection it comes back with its cursors and repeats, with the same ids, what got no answer.
+// once, and now and then just hangs up; after a lost connection it comes back with its cursors and repeats, with the same
+// ids, what got no answer.
 import { randomUUIDv7 } from 'node:crypto';
 import type { SyncAnswer } from '../../src/protocol/answers.ts';
 import type { MessageState } from '../../src/protocol/states.ts';
@@ -166,7 +167,7 @@ export class Writer {
   #remembered(): { readonly since?: Since } {
     const { random } = this.#world;
     if (this.#since === undefined) return {};
-    if (random.chance(0.9)) return { since: this.#since };
+    if (random.chance(0.8)) return { since: this.#since };
     const earlier = (cursor: number) => Math.max(1, cursor - random.whole(MOST_AWAY));
     const convs = Object.entries(this.#since.convs).map(([conv, cursor]) => [conv, earlier(cursor)]);
     return { since: { epoch: this.#since.epoch, convs: Object.fromEntries(convs) } };
@@ -183,6 +184,7 @@ export class Writer {
     const act = isPlain ? 100 : random.whole(100);
     if (act < 3) this.#repeat();
     else if (act < 8) void this.#read();
+    else if (act < 9) this.#session?.connection.ws.terminate();
     const own = this.#own.length > 0 && act < 28 ? random.pick(this.#own) : undefined;
     if (own === undefined) return this.#begin(this.#invent());
     const name = this.#named(own.conv);

@@ -413,9 +413,16 @@ export async function writeImage(folder: string, image: Image): Promise<void> {
   for (const [name, content] of image) if (isKept(name)) await writeFile(join(folder, name), content, { mode: 0o600 });
 }
 
-/** Names of files that differ, but for ranges of which nobody can know (writes under way when the process ended). */
+/** Names of files that differ, but for ranges of which nobody can know: writes under way when the process ended. */
 export function differences(one: Image, other: Image, acts: readonly Act[]): readonly string[] {
   const names = [...new Set([...one.keys(), ...other.keys()])].filter(isKept);
-  const unsure = acts.flatMap((act) => (act.is === 'write' && !act.isSure ? [act.name] : []));
-  return names.filter((name) => !unsure.includes(name) && !one.get(name)?.equals(other.get(name) ?? Buffer.alloc(0)));
+  return names.filter((name) => {
+    const unsure = acts.filter((act) => act.is === 'write' && !act.isSure && act.name === name) as Pending[];
+    return !known(one.get(name), unsure).equals(known(other.get(name), unsure));
+  });
+}
+
+/** A file's content with zeros where it is not known. */
+function known(content: Buffer = Buffer.alloc(0), unsure: readonly Pending[]): Buffer {
+  return contentOf({ before: content, synced: [], pending: [] }, unsure.map(emptied));
 }

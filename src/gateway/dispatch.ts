@@ -5,6 +5,7 @@ import { type Conversation, requireMember } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
 import type { Arrival, Write } from '../messages/index.ts';
 import type { Receipt } from '../ports/log.ts';
+import type { HistoryAnswer, SyncAnswer } from '../protocol/answers.ts';
 import type { UserId } from '../protocol/ids.ts';
 import { MAX_READS_IN_FLIGHT } from '../protocol/limits.ts';
 import type { ClientFrame, Request, RequestOf, Signal } from '../protocol/requests.ts';
@@ -141,7 +142,8 @@ async function handleSync(connection: Connection, frame: RequestOf<'sync'>, cont
   await context.reads.sync(conversation, from, frame.limit, (result) => {
     requireMember(conversation, userOf(connection));
     const { conv, id } = frame;
-    connection.send({ t: 'sync', id, conv, epoch: context.log.state().epoch, from, ...result });
+    const epoch = context.log.state().epoch;
+    connection.send({ t: 'sync', id, conv, epoch, from, ...result } satisfies SyncAnswer);
     if (!result.more && connection.isBehind(conv)) connection.resume(conv, result.to, context.hub.hasBacklog(conv));
   });
 }
@@ -152,7 +154,7 @@ async function handleHistory(connection: Connection, frame: RequestOf<'history'>
   const conversation = await visible(connection, frame, context);
   const result = await context.reads.history(conversation, frame);
   requireMember(conversation, userOf(connection));
-  connection.send({ t: 'history', id: frame.id, conv: frame.conv, ...result });
+  connection.send({ t: 'history', id: frame.id, conv: frame.conv, ...result } satisfies HistoryAnswer);
 }
 
 async function handleMark(connection: Connection, frame: RequestOf<'read'>, context: Context): Promise<void> {

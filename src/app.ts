@@ -101,31 +101,35 @@ async function openEmbedded(config: Config): Promise<Adapters> {
   const { dataDir } = config;
   const secret = await openDataFolder(dataDir, config.secret);
   const storeFile = join(dataDir, STORE_FILE);
-  // The store first: the log reads its tables for what is cold.
-  const store = await openSqliteStore({ file: storeFile });
-  try {
-    const log = await openSqliteLog({ file: join(dataDir, LOG_FILE), storeFile, budgetBytes: config.logBudgetBytes });
-    const clock = systemClock();
-    return {
-      log,
-      messages: store.messages,
-      conversations: store.conversations,
-      marks: store.marks,
-      users: sqliteUsers(store.thread.call),
-      sessions: sqliteSessions(store.thread.call),
-      limiter: memoryLimiter({ rate: config.messageRate, burst: config.messageBurst }, clock),
-      signals: memorySignals(),
-      clock,
-      secret,
-      close: async () => {
-        await log.close();
-        await store.close();
-      },
-    };
-  } catch (error) {
-    await store.close();
+  const opening = openSqliteStore({ file: storeFile });
+  // Both threads load side by side; the log reads the store's tables for what is cold.
+  const log = await openSqliteLog({
+    file: join(dataDir, LOG_FILE),
+    storeFile,
+    storeReady: opening,
+    budgetBytes: config.logBudgetBytes,
+  }).catch(async (error: unknown) => {
+    await opening.then((store) => store.close()).catch(() => undefined);
     throw error;
-  }
+  });
+  const store = await opening;
+  const clock = systemClock();
+  return {
+    log,
+    messages: store.messages,
+    conversations: store.conversations,
+    marks: store.marks,
+    users: sqliteUsers(store.thread.call),
+    sessions: sqliteSessions(store.thread.call),
+    limiter: memoryLimiter({ rate: config.messageRate, burst: config.messageBurst }, clock),
+    signals: memorySignals(),
+    clock,
+    secret,
+    close: async () => {
+      await log.close();
+      await store.close();
+    },
+  };
 }
 
 /** Makes the folder and its secret at the first start. @returns the secret */

@@ -9,7 +9,7 @@ import type { Millis } from '../../protocol/ids.ts';
 export interface LogOptions {
   /** log.db, owned by the log alone. */
   readonly file: string;
-  /** The store's file, read only, for what the log holds no more. Its tables are there before the log is opened. */
+  /** The store's file, read only, for what the log holds no more. */
   readonly storeFile: string;
 }
 
@@ -28,7 +28,13 @@ export interface Commit {
   readonly trimTo: number;
 }
 
+/** The first request: the store's file has its tables. */
+export interface Open {
+  readonly is: 'open';
+}
+
 export type Request =
+  | Open
   | Commit
   | { readonly is: 'read'; readonly after: number }
   | { readonly is: 'recall'; readonly conv: string; readonly user: string; readonly key: string }
@@ -60,9 +66,14 @@ export interface Opened {
   readonly untrimmedBytes: number;
 }
 
+export interface Refused {
+  readonly is: 'refused';
+  readonly reason: string;
+}
+
 export type Answer =
   | Opened
-  | { readonly is: 'refused'; readonly reason: string }
+  | Refused
   | Committed
   /** Wire texts of the changes right after `after`; null: below the trim point. */
   | { readonly is: 'page'; readonly wires: readonly string[] | null }

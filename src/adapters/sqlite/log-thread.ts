@@ -6,7 +6,9 @@ import type { Answer, LogOptions, Opened, Request } from './log-messages.ts';
 
 type AnswerTo<R extends Request> = Extract<
   Answer,
-  { is: { commit: 'committed'; read: 'page'; recall: 'recalled'; close: 'closed' }[R['is']] }
+  {
+    is: { open: 'opened' | 'refused'; commit: 'committed'; read: 'page'; recall: 'recalled'; close: 'closed' }[R['is']];
+  }
 >;
 
 interface Asked {
@@ -14,17 +16,27 @@ interface Asked {
   reject(error: Error): void;
 }
 
-/** @throws StartError the file cannot be taken */
-export async function startLogThread(options: LogOptions): Promise<{ thread: LogThread; opened: Opened }> {
+/**
+ * Loads the thread at once; it opens its file when the store's has its tables.
+ * @throws StartError the file cannot be taken, or what `storeReady` rejects with
+ */
+export async function startLogThread(
+  options: LogOptions,
+  storeReady: Promise<unknown>,
+): Promise<{ thread: LogThread; opened: Opened }> {
   const thread = new LogThread(options);
-  const first = await thread.firstAnswer;
-  if (first.is === 'opened') return { thread, opened: first };
-  await thread.ended;
-  throw new StartError(first.is === 'refused' ? first.reason : 'the log did not open');
+  try {
+    await storeReady;
+    const first = await thread.ask({ is: 'open' });
+    if (first.is === 'refused') throw new StartError(first.reason);
+    return { thread, opened: first };
+  } catch (error) {
+    await thread.end();
+    throw error;
+  }
 }
 
 export class LogThread {
-  readonly firstAnswer: Promise<Answer>;
   readonly ended: Promise<void>;
   readonly #worker: Worker;
   readonly #asked: Asked[] = [];
@@ -34,7 +46,6 @@ export class LogThread {
 
   constructor(options: LogOptions) {
     this.#worker = new Worker(new URL('./log-worker.ts', import.meta.url), { name: 'log', workerData: options });
-    this.firstAnswer = new Promise((resolve, reject) => this.#asked.push({ resolve, reject }));
     this.ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.on('message', (answer: Answer) => this.#onAnswer(answer));
     this.#worker.on('error', (error) => this.#onEnd(error as Error));
@@ -48,6 +59,12 @@ export class LogThread {
   /** Calls when the thread ends without having been asked to. */
   onCrash(call: (error: Error) => void): void {
     this.#onCrash = call;
+  }
+
+  /** For a thread that has nothing open. */
+  async end(): Promise<void> {
+    this.#closing = true;
+    await this.#worker.terminate();
   }
 
   ask<R extends Request>(request: R): Promise<AnswerTo<R>> {

@@ -6,7 +6,7 @@ import { parseChange } from '../../protocol/changes.ts';
 import { type ColdStore, openColdStore } from './log-cold.ts';
 import { type LogFile, openLogFile, refused } from './log-file.ts';
 import { Ledger } from './log-ledger.ts';
-import type { Answer, Commit, LogOptions, Opened, Request } from './log-messages.ts';
+import type { Answer, Commit, LogOptions, Open, Opened, Refused, Request } from './log-messages.ts';
 
 /** Rows deleted in one commit, so that no append waits long behind a trim. */
 const TRIM_SLICE = 1_024;
@@ -46,7 +46,7 @@ class LogWorker {
     return { is: 'opened', epoch: this.#epoch, head, trimmed: this.#trimmed, untrimmedBytes };
   }
 
-  answer(request: Request): Answer {
+  answer(request: Exclude<Request, Open>): Answer {
     try {
       return this.#handle(request);
     } catch (error) {
@@ -56,7 +56,7 @@ class LogWorker {
     }
   }
 
-  #handle(request: Request): Answer {
+  #handle(request: Exclude<Request, Open>): Answer {
     switch (request.is) {
       case 'commit':
         return this.#commit(request);
@@ -140,21 +140,27 @@ function openWorker({ file: path, storeFile }: LogOptions): LogWorker {
   }
 }
 
+/** Until it is told that the store is there, it only loads. */
 function start(): void {
   if (parentPort === null) throw new Error('log-worker.ts runs as a worker thread');
   const port = parentPort;
-  const say = (answer: Answer) => port.postMessage(answer);
+  let worker: LogWorker | undefined;
+  port.on('message', (request: Request) => {
+    if (request.is === 'open') {
+      const opened = tryOpen();
+      if (opened instanceof LogWorker) worker = opened;
+      port.postMessage(opened instanceof LogWorker ? opened.opened() : opened);
+    } else if (worker !== undefined) port.postMessage(worker.answer(request));
+    if (request.is === 'close') port.close();
+  });
+}
+
+function tryOpen(): LogWorker | Refused {
   try {
-    const worker = openWorker(workerData as LogOptions);
-    port.on('message', (request: Request) => {
-      say(worker.answer(request));
-      if (request.is === 'close') port.close();
-    });
-    say(worker.opened());
+    return openWorker(workerData as LogOptions);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    say({ is: 'refused', reason: error.message });
-    port.close();
+    return { is: 'refused', reason: error.message };
   }
 }
 

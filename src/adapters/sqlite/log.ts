@@ -40,6 +40,8 @@ interface PendingTrim {
 }
 
 export interface SqliteLogOptions extends LogOptions {
+  /** Resolves when the store's file has its tables; not given: it has. */
+  readonly storeReady?: Promise<unknown>;
   /** Cost of untrimmed changes above which appends are refused. */
   readonly budgetBytes: number;
   readonly now?: () => Millis;
@@ -49,8 +51,8 @@ export interface SqliteLogOptions extends LogOptions {
 
 /** @throws StartError one line for the operator: the file is in use, foreign, newer, damaged or cannot be written */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
-  const { file, storeFile } = options;
-  const { thread, opened } = await startLogThread({ file, storeFile });
+  const { file, storeFile, storeReady = Promise.resolve() } = options;
+  const { thread, opened } = await startLogThread({ file, storeFile }, storeReady);
   return new SqliteLog(thread, opened, options);
 }
 

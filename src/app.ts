@@ -1,23 +1,15 @@
-// The composition: adapters behind ports, the domain on ports, gateway and HTTP on the domain. The only file that knows
+// The composition: adapters behind ports, the domain on ports, gateway and HTTP on the domain. It and app/ alone know
 // which adapters there are. Read from the top it is the start of the process; `stop` is its end, in the other direction.
-import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
-import { join } from 'node:path';
+import type { FastifyListenOptions } from 'fastify';
 import type { Logger } from 'pino';
 import { type Accounts, createAccounts } from './accounts/index.ts';
-import { systemClock } from './adapters/memory/clock.ts';
-import { memoryLimiter } from './adapters/memory/limiter.ts';
-import { memorySignals } from './adapters/memory/signals.ts';
-import { openSqliteLog } from './adapters/sqlite/log.ts';
-import { sqliteSessions } from './adapters/sqlite/sessions.ts';
-import { openSqliteStore } from './adapters/sqlite/store.ts';
-import { sqliteUsers } from './adapters/sqlite/users.ts';
+import type { Adapters } from './app/adapters.ts';
+import { openCluster } from './app/cluster.ts';
+import { openEmbedded } from './app/embedded.ts';
 import type { Config } from './config.ts';
 import { Directory, Rooms } from './conversations/index.ts';
 import { Counters } from './counters.ts';
-import { StartError } from './errors.ts';
 import { addressReader } from './gateway/address.ts';
 import type { Connection } from './gateway/connection.ts';
 import { Gateway } from './gateway/gateway.ts';
@@ -29,16 +21,9 @@ import { buildHttp } from './http/server.ts';
 import { accessTokens } from './http/tokens.ts';
 import { Path, Reads } from './messages/index.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { Persister } from './persist/index.ts';
-import type { SessionStore, UserStore } from './ports/accounts.ts';
-import type { Clock } from './ports/clock.ts';
-import type { ConversationStore } from './ports/conversations.ts';
-import type { Limiter } from './ports/limiter.ts';
-import type { Log } from './ports/log.ts';
-import type { MarkStore } from './ports/marks.ts';
-import type { Signals } from './ports/signals.ts';
-import type { MessageStore } from './ports/store.ts';
-import { Presence, Typing } from './presence/index.ts';
+import { Partitions, Persister } from './persist/index.ts';
+import { type Log, type Position, PositionLost } from './ports/log.ts';
+import { Neighbours, Presence, Typing } from './presence/index.ts';
 import { Marks } from './receipts/index.ts';
 import { TailMemory } from './tail/index.ts';
 
@@ -48,19 +33,10 @@ export interface App {
   stop(): Promise<void>;
 }
 
-/** Everything the domain stands on, of one mode. */
-interface Adapters {
-  readonly log: Log;
-  readonly messages: MessageStore;
-  readonly conversations: ConversationStore;
-  readonly marks: MarkStore;
-  readonly users: UserStore;
-  readonly sessions: SessionStore;
-  readonly limiter: Limiter;
-  readonly signals: Signals;
-  readonly clock: Clock;
-  readonly secret: string;
-  close(): Promise<void>;
+/** For one of several processes on one port: what they answer together. */
+export interface Company {
+  /** The metrics of all of them, from its own. */
+  shareMetrics(own: Metrics): Metrics;
 }
 
 /** Changes the store takes in one commit. */
@@ -72,17 +48,16 @@ const TRIM_EVERY_SHARE = 1 / 16;
 /** How much of what the store has is kept in memory for resumes. */
 const KEEP_TAIL_BYTES = 16 * 1_048_576;
 const KEEP_CONVERSATIONS = 20_000;
-
-const SECRET_FILE = 'secret';
-const LOG_FILE = 'log.db';
-const STORE_FILE = 'store.db';
-const OWN_FILES: readonly string[] = [SECRET_FILE, LOG_FILE, STORE_FILE];
+const FOLLOW_STORE_MS = 500;
+/** How long a lost signal of another node's marks may mislead this one. */
+const BELIEVE_MARKS_MS = 60_000;
+const INSIST_MS = 500;
 
 /** @throws StartError where a setting, the port or the data folder is at fault */
-export async function startApp(config: Config, logger: Logger): Promise<App> {
-  const adapters = await openAdapters(config);
+export async function startApp(config: Config, logger: Logger, company: Company | null = null): Promise<App> {
+  const adapters = await openAdapters(config, logger);
   try {
-    return await serve(config, adapters, logger);
+    return await serve(config, adapters, logger, company);
   } catch (error) {
     await adapters.close();
     throw error;
@@ -90,89 +65,38 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
 }
 
 /** The one switch between the modes. */
-async function openAdapters(config: Config): Promise<Adapters> {
+function openAdapters(config: Config, logger: Logger): Promise<Adapters> {
   switch (config.mode) {
     case 'embedded':
-      return openEmbedded(config);
+      return openEmbedded(config, logger);
+    case 'cluster':
+      return openCluster(config, logger);
   }
 }
 
-async function openEmbedded(config: Config): Promise<Adapters> {
-  const { dataDir } = config;
-  const secret = await openDataFolder(dataDir, config.secret);
-  const storeFile = join(dataDir, STORE_FILE);
-  const opening = openSqliteStore({ file: storeFile });
-  // Both threads load side by side; the log reads the store's tables for what is cold.
-  const log = await openSqliteLog({
-    file: join(dataDir, LOG_FILE),
-    storeFile,
-    storeReady: opening,
-    budgetBytes: config.logBudgetBytes,
-  }).catch(async (error: unknown) => {
-    await opening.then((store) => store.close()).catch(() => undefined);
-    throw error;
-  });
-  const store = await opening;
-  const clock = systemClock();
-  return {
-    log,
-    messages: store.messages,
-    conversations: store.conversations,
-    marks: store.marks,
-    users: sqliteUsers(store.thread.call),
-    sessions: sqliteSessions(store.thread.call),
-    limiter: memoryLimiter({ rate: config.messageRate, burst: config.messageBurst }, clock),
-    signals: memorySignals(),
-    clock,
-    secret,
-    close: async () => {
-      await log.close();
-      await store.close();
-    },
-  };
-}
-
-/** Makes the folder and its secret at the first start. @returns the secret */
-async function openDataFolder(dataDir: string, given: string | null): Promise<string> {
-  try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    await refuseForeign(dataDir);
-    return given ?? (await keptSecret(join(dataDir, SECRET_FILE)));
-  } catch (error) {
-    if (error instanceof StartError) throw error;
-    throw new StartError(`CHAT_DATA: cannot use the folder ${dataDir}: ${(error as Error).message}`);
-  }
-}
-
-/** A folder of somebody else's is not the place for files of ours. */
-async function refuseForeign(dataDir: string): Promise<void> {
-  const names = (await readdir(dataDir)).filter((name) => name !== 'lost+found' && !name.startsWith('.'));
-  if (names.length === 0 || names.some((name) => OWN_FILES.includes(name))) return;
-  throw new StartError(
-    `CHAT_DATA: the folder ${dataDir} holds other things (${names[0]}); give an empty one, or a new name`,
-  );
-}
-
-async function keptSecret(file: string): Promise<string> {
-  const kept = existsSync(file) ? (await readFile(file, 'utf8')).trim() : '';
-  // An empty one is that of a first start cut short.
-  if (kept !== '') return kept;
-  const made = randomBytes(32).toString('base64url');
-  await writeFile(file, `${made}\n`, { mode: 0o600, flush: true });
-  return made;
+/** What the parts of a node are built from. */
+interface Ground {
+  readonly config: Config;
+  readonly adapters: Adapters;
+  readonly log: Log;
+  readonly tail: TailMemory;
+  readonly logger: Logger;
 }
 
 /** The parts of one node, on whichever adapters. */
-function buildNode(config: Config, adapters: Adapters, tail: TailMemory, accounts: Accounts, logger: Logger) {
-  const { log, clock, signals } = adapters;
+function buildNode({ config, adapters, log, tail, logger }: Ground, accounts: Accounts) {
+  const { clock, signals } = adapters;
   const counters = new Counters();
   const flusher = new Flusher();
   const hub: Hub<Connection> = new Hub(flusher, () => directory);
   const directory = new Directory(adapters.conversations, tail, KEEP_CONVERSATIONS, (conv) => hub.hasLocal(conv));
-  const reads = new Reads({ store: adapters.messages, tail, log });
-  const marks = new Marks(adapters.marks, signals, clock, (error) => logger.error({ err: error }, 'marks not stored'));
+  const reads = new Reads({ store: adapters.messages, tail, log, clock });
+  const onMarksFault = (error: unknown) => logger.error({ err: error }, 'marks not stored');
+  const believeMarksMs = adapters.others === null ? undefined : BELIEVE_MARKS_MS;
+  const marks = new Marks(adapters.marks, signals, clock, onMarksFault, believeMarksMs);
   const path = new Path({
     ...adapters,
+    log,
     directory,
     tail,
     counters,
@@ -197,56 +121,131 @@ function buildNode(config: Config, adapters: Adapters, tail: TailMemory, account
 
 type Node = ReturnType<typeof buildNode>;
 
-type Budgeted = Adapters & { readonly budgetBytes: number };
+/** A task of the process that goes on until it is stopped. */
+interface Running {
+  stop(): Promise<void>;
+}
 
-/** The two readers of the log: delivery to sockets, and the store. Resolves when memory has all that the store lacks. */
-async function startReaders(adapters: Budgeted, node: Node, tail: TailMemory, logger: Logger) {
-  const { log, messages, clock, budgetBytes } = adapters;
-  const deliverTail = log.tail(await messages.watermark());
-  const persister = new Persister({
-    log,
-    store: messages,
-    clock,
-    batch: PERSIST_BATCH,
-    lingerMs: PERSIST_LINGER_MS,
-    trimEvery: { changes: TRIM_EVERY_CHANGES, chars: budgetBytes * TRIM_EVERY_SHARE },
-    onStored: (upTo) => tail.onStored(upTo),
-    onFault: (error) => logger.error({ err: error }, 'store cannot be written; trying again'),
-  });
-  const delivering = supervise(node.path.deliver(deliverTail), 'delivery', logger);
-  const persisting = supervise(persister.run(), 'persister', logger);
+/**
+ * Delivery: feeds path and memory from the tail of the log, from the store's watermark on. Where the log has gone on
+ * without this node, it begins again, and so does everybody connected. Resolves when memory has all that the store lacks.
+ */
+async function startDelivery({ adapters, log, tail, logger }: Ground, node: Node): Promise<Running> {
+  let reading = log.tail(await positionOf(adapters, log));
+  const deliver = async (): Promise<void> => {
+    for (;;) {
+      try {
+        return await node.path.deliver(reading);
+      } catch (error) {
+        if (!(error instanceof PositionLost) || adapters.others === null) throw error;
+        node.gateway.sendAllAway();
+        const position = await insist(() => positionOf(adapters, log));
+        tail.restart(position);
+        node.directory.restart();
+        reading = log.tail(position);
+      }
+    }
+  };
+  const delivering = supervise(deliver(), 'delivery', logger);
   await tail.reach(await log.readIndex());
   return {
-    watermarkLag: () => sum(log.state().head) - sum(persister.watermark),
     stop: async () => {
-      await deliverTail.return();
+      await reading.return();
       await delivering;
-      await persister.stop();
-      await persisting;
     },
   };
 }
 
-async function serve(config: Config, adapters: Adapters, logger: Logger): Promise<App> {
+/** Where the store is, one number for each part of the log. */
+async function positionOf({ messages }: Adapters, log: Log): Promise<Position> {
+  const stored = await messages.watermark();
+  return log.state().head.map((_, part) => stored[part] ?? 0);
+}
+
+/** The other reader of the log: into the store. All parts where nobody else does, else this node's share. */
+function startPersisting({ config, adapters, log, tail, logger }: Ground, node: Node): Running {
+  const { messages, clock, others } = adapters;
+  const persister = (parts: readonly number[] | undefined) =>
+    new Persister({
+      log,
+      store: messages,
+      clock,
+      batch: PERSIST_BATCH,
+      lingerMs: PERSIST_LINGER_MS,
+      trimEvery: { changes: TRIM_EVERY_CHANGES, chars: config.logBudgetBytes * TRIM_EVERY_SHARE },
+      ...(parts === undefined ? {} : { parts }),
+      onStored: (upTo) => others === null && tail.onStored(upTo),
+      onFault: (error) => logger.error({ err: error }, 'store cannot be written; trying again'),
+      onPoison: (change, error) => {
+        node.counters.poisoned++;
+        adapters.setAside(change, error);
+      },
+    });
+  if (others === null) {
+    const all = persister(undefined);
+    const running = supervise(all.run(), 'persister', logger);
+    return { stop: () => all.stop().then(() => running) };
+  }
+  const stopFollowing = followStore({ adapters, log, tail });
+  if (!others.persists) return { stop: async () => stopFollowing() };
+  const partitions = new Partitions({
+    ...others,
+    clock,
+    carrier: (part) => persister([part]),
+    onFault: (part, error) => logger.warn({ part, err: error }, 'a part of the log is carried again from the store'),
+  });
+  partitions.start();
+  return { stop: () => partitions.stop().then(stopFollowing) };
+}
+
+/** Other nodes carry the log into the store too: how far they are is asked. */
+function followStore({ adapters, log, tail }: Pick<Ground, 'adapters' | 'log' | 'tail'>): () => void {
+  return adapters.clock.every(FOLLOW_STORE_MS, () => {
+    positionOf(adapters, log).then(
+      (position) => tail.onStored(position),
+      () => {},
+    );
+  });
+}
+
+async function serve(config: Config, adapters: Adapters, logger: Logger, company: Company | null): Promise<App> {
   const tail = new TailMemory(await adapters.messages.watermark(), KEEP_TAIL_BYTES);
+  const log = await adapters.openLog(tail);
+  const ground: Ground = { config, adapters, log, tail, logger };
   const tokens = await accessTokens(adapters.secret);
   const { accessTtlMs, registration } = config;
   const accounts = createAccounts({ ...adapters, tokens, accessTtlMs, registration });
-  const node = buildNode(config, adapters, tail, accounts, logger);
-  const readers = await startReaders({ ...adapters, budgetBytes: config.logBudgetBytes }, node, tail, logger);
-  const metrics = createMetrics(node.counters, {
+  const node = buildNode(ground, accounts);
+  const delivery = await startDelivery(ground, node);
+  const persisting = startPersisting(ground, node);
+  const neighbours =
+    adapters.others === null ? null : new Neighbours(adapters.signals, adapters.clock, node.presence.roster);
+  const ownMetrics = createMetrics(node.counters, {
     connections: () => node.gateway.connections,
     outboxBytes: () => node.gateway.outboxBytes(),
     tailLength: () => tail.length,
     tailBytes: () => tail.bytes,
-    watermarkLag: readers.watermarkLag,
+    watermarkLag: () => sum(log.state().head) - sum(tail.watermark),
   });
+  const metrics = company?.shareMetrics(ownMetrics) ?? ownMetrics;
+  const reusePort = company !== null;
   let isDraining = false;
-  const ready = () => (isDraining ? ['draining'] : []);
-  const http = await buildHttp({ ...node, rooms: new Rooms(adapters), config, metrics, ready, log: logger });
+  const ready = () => [...adapters.missing(), ...(isDraining ? ['draining'] : [])];
+  const { tallies } = adapters;
+  const http = await buildHttp({
+    ...node,
+    rooms: new Rooms({ ...adapters, log }),
+    tallies,
+    config,
+    metrics,
+    ready,
+    log: logger,
+  });
   node.gateway.attach(http.server);
-  const address = await listening('CHAT_PORT', config.host, config.port, (host, port) => http.listen({ host, port }));
-  const metricsServer = await openMetricsPort(config, metrics);
+  const address = await listening('CHAT_PORT', config.host, config.port, (host, port) =>
+    http.listen({ host, port, reusePort } as FastifyListenOptions),
+  );
+  const metricsServer = await openMetricsPort(config, metrics, reusePort);
   return {
     address,
     stop: async () => {
@@ -254,18 +253,26 @@ async function serve(config: Config, adapters: Adapters, logger: Logger): Promis
       await node.gateway.drain(config.drainTimeMs);
       await http.close();
       metricsServer?.close();
+      neighbours?.stop();
       node.presence.stop();
       node.typing.stop();
       await node.marks.close();
-      await readers.stop();
+      await persisting.stop();
+      await delivery.stop();
       await adapters.close();
     },
   };
 }
 
-async function openMetricsPort({ host, metricsPort }: Config, metrics: Metrics): Promise<Server | null> {
+async function openMetricsPort(
+  { host, metricsPort }: Config,
+  metrics: Metrics,
+  reusePort: boolean,
+): Promise<Server | null> {
   if (metricsPort === null) return null;
-  return listening('CHAT_METRICS_PORT', host, metricsPort, (where, port) => serveMetrics(metrics, where, port));
+  return listening('CHAT_METRICS_PORT', host, metricsPort, (host, port) =>
+    serveMetrics(metrics, { host, port, reusePort }),
+  );
 }
 
 /** These loops end only when told to; anything else is a defect the process does not outlive. */
@@ -278,6 +285,17 @@ async function supervise(loop: Promise<void>, name: string, logger: Logger): Pro
   }
 }
 
-function sum(position: readonly number[]): number {
+/** Tries until it is done. */
+async function insist<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, INSIST_MS));
+    }
+  }
+}
+
+function sum(position: Position): number {
   return position.reduce((total, offset) => total + offset, 0);
 }

@@ -1,7 +1,7 @@
 // The configuration: the environment, read once and checked against the table in config/settings.ts. The only reader
 // of the environment. Refuses unknown CHAT_ names, wrong values and contradictions, all faults at once.
 import type { Kind } from './config/kinds.ts';
-import { type Mode, rows, type SETTINGS, type Setting } from './config/settings.ts';
+import { type Mode, rows, SETTINGS, type Setting } from './config/settings.ts';
 import { StartError } from './errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,18 +14,32 @@ type ValuesOf<M extends Mode> = {
   readonly [F in keyof Settings as Settings[F] extends { only: Exclude<Mode, M> } ? never : F]: ValueOf<Settings[F]>;
 };
 
-/** The embedded mode's settings, checked. `secret` is null where one is to be made. */
-export interface EmbeddedConfig extends Omit<ValuesOf<'embedded'>, 'mode' | 'secretFile' | 'origins' | 'trustProxy'> {
-  readonly mode: 'embedded';
+/** What the modes' types tell otherwise than the table does. */
+type Refined = 'mode' | 'secret' | 'secretFile' | 'origins' | 'trustProxy';
+
+interface Common {
   readonly origins: readonly string[];
   readonly trustProxy: readonly string[];
 }
 
-/** Discriminated by `mode`; a setting of the other mode does not exist in a mode's type. */
-export type Config = EmbeddedConfig;
+/** The embedded mode's settings, checked. */
+export interface EmbeddedConfig extends Omit<ValuesOf<'embedded'>, Refined>, Common {
+  readonly mode: 'embedded';
+  /** Null where one is to be made. */
+  readonly secret: string | null;
+}
 
-/** What could be read: a field is missing where its text was wrong. */
-type Readings = Partial<ValuesOf<'embedded'>>;
+/** The cluster mode's settings, checked. */
+export interface ClusterConfig extends Omit<ValuesOf<'cluster'>, Refined>, Common {
+  readonly mode: 'cluster';
+  readonly secret: string;
+}
+
+/** Discriminated by `mode`; a setting of the other mode does not exist in a mode's type. */
+export type Config = EmbeddedConfig | ClusterConfig;
+
+/** What could be read: a field is missing where its text was wrong, or where it is the other mode's. */
+type Readings = Partial<ValuesOf<'embedded'> & ValuesOf<'cluster'>>;
 
 /**
  * The configuration an environment asks for. An empty variable counts as not set (Compose passes those on).
@@ -34,22 +48,19 @@ type Readings = Partial<ValuesOf<'embedded'>>;
 export function readConfig(env: Environment = process.env): Config {
   const faults = unknownNames(env);
   const readings = readAll(env, faults);
-  faults.push(...contradictions(env, readings));
+  faults.push(...foreignSettings(env, readings), ...contradictions(env, readings));
   if (faults.length > 0) throw new StartError(faults.join('\n'));
-  const { secretFile, secret, origins, trustProxy, ...rest } = readings as ValuesOf<'embedded'>;
-  return {
-    ...rest,
-    mode: 'embedded',
-    secret: secret ?? secretFile,
-    origins: origins ?? [],
-    trustProxy: trustProxy ?? [],
-  };
+  const { secretFile, secret, origins, trustProxy, ...rest } = readings;
+  // No fault: every field of the mode has been read.
+  return { ...rest, secret: secret ?? secretFile, origins: origins ?? [], trustProxy: trustProxy ?? [] } as Config;
 }
 
+/** Where the mode itself cannot be read, all that is given is looked at. */
 function readAll(env: Environment, faults: string[]): Readings {
+  const mode = SETTINGS.mode.kind.read(env.CHAT_MODE || SETTINGS.mode.default);
   const values: Record<string, unknown> = {};
   for (const [field, setting] of rows()) {
-    if (setting.only === 'cluster') continue;
+    if (mode !== undefined && !isOf(setting, mode)) continue;
     const text = env[setting.name] || setting.default;
     const value = text === null ? null : setting.kind.read(text);
     if (value !== undefined) values[field] = value;
@@ -57,6 +68,8 @@ function readAll(env: Environment, faults: string[]): Readings {
   }
   return values as Readings;
 }
+
+const isOf = ({ only }: Setting, mode: Mode) => only === undefined || only === mode;
 
 function shown(setting: Setting, text: string | null): string {
   if (setting.secret === true || text === null) return '';
@@ -70,15 +83,21 @@ function unknownNames(env: Environment): string[] {
     .map((name) => `${name} is not a setting; the nearest is ${nearest(name, names)} (--help lists all)`);
 }
 
+function foreignSettings(env: Environment, { mode }: Readings): string[] {
+  if (mode === undefined) return [];
+  return rows()
+    .filter(([, setting]) => !isOf(setting, mode) && env[setting.name])
+    .map(([, { name, only }]) => `${name} is for CHAT_MODE=${only}, and this is ${mode} mode`);
+}
+
 function contradictions(env: Environment, read: Readings): string[] {
   const faults: string[] = [];
-  if (read.mode === 'cluster') {
-    faults.push('CHAT_MODE is "cluster", but the cluster mode is not in this version; leave CHAT_MODE out');
-  } else if (read.mode === 'embedded') {
-    const foreign = rows().filter(([, setting]) => setting.only === 'cluster' && env[setting.name]);
-    faults.push(...foreign.map(([, setting]) => `${setting.name} is for CHAT_MODE=cluster, and this is embedded mode`));
-  }
   if (env.CHAT_SECRET && env.CHAT_SECRET_FILE) faults.push('CHAT_SECRET and CHAT_SECRET_FILE are both set; keep one');
+  if (read.mode === 'cluster' && !env.CHAT_SECRET && !env.CHAT_SECRET_FILE) {
+    faults.push(
+      'CHAT_SECRET is not set, nor CHAT_SECRET_FILE; in cluster mode all processes sign with one key, given to each',
+    );
+  }
   if (read.messageBurst === 0 && read.messageRate !== undefined && read.messageRate > 0) {
     faults.push('CHAT_MESSAGE_BURST is 0, so nobody could send; give at least 1, or CHAT_MESSAGE_RATE=0 for no limit');
   }

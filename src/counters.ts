@@ -32,6 +32,8 @@ export class Counters {
   /** Ephemeral frames dropped because a connection was slow. */
   dropped = 0;
   refusedByLimiter = 0;
+  /** Changes the store can never take, set aside. */
+  poisoned = 0;
   closed = new Map<number, number>();
   errors = new Map<string, number>();
   /** From the turn a request arrived in to its `ok`. */

@@ -50,6 +50,7 @@ export function createMetrics(counters: Counters, gauges: Gauges): Metrics {
   gauge('chat_tail_bytes', 'Bytes of the changes held in memory.', gauges.tailBytes);
   gauge('chat_watermark_lag_changes', 'Changes in the log that the store does not hold yet.', gauges.watermarkLag);
   counter('chat_changes_appended_total', 'Changes made durable.', () => counters.appended);
+  counter('chat_poisoned_total', 'Changes the store can never take, set aside.', () => counters.poisoned);
   counter('chat_repeats_total', 'Repeated requests answered with their first answer.', () => counters.repeated);
   counter('chat_reauthorised_total', 'Appends the guard refused, authorised again.', () => counters.reauthorised);
   counter('chat_changes_delivered_total', 'Changes handed to connections.', () => counters.delivered);

@@ -5,7 +5,8 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Tests that start processes or take their time; `npm test` runs them. */
-const SLOW = /^test\/(?:(?:abuse|contract|e2e|faults|web)\/|(?:config\/(?:process|start)|structure\/run)\.)/;
+const SLOW =
+  /^test\/(?:(?:abuse|contract|e2e|faults|ops|web)\/|(?:config\/(?:process|start|workers)|structure\/run)\.)/;
 
 const bin = (path: string) => join(import.meta.dirname, '../node_modules', path);
 const fastTests = globSync('test/*/**/*.test.ts').filter((path) => !SLOW.test(path));

@@ -44,7 +44,7 @@ export function time(min: string, max: string): Kind<number> {
   };
 }
 
-export function listOf(item: Kind<string>): Kind<readonly string[]> {
+export function listOf<T extends string>(item: Kind<T>): Kind<readonly T[]> {
   return {
     is: `${item.is}; several with commas between`,
     read: (text) => {
@@ -57,9 +57,33 @@ export function listOf(item: Kind<string>): Kind<readonly string[]> {
 export function url(...schemes: readonly string[]): Kind<string> {
   return {
     is: `a URL that begins with ${schemes.join(' or ')}`,
-    read: (text) => (URL.canParse(text) && schemes.some((scheme) => text.startsWith(scheme)) ? text : undefined),
+    read: (text) => {
+      const isOurs = schemes.some((scheme) => text.startsWith(scheme));
+      return isOurs && URL.canParse(text) && new URL(text).hostname !== '' ? text : undefined;
+    },
   };
 }
+
+const REDIS_SERVERS = listOf(url('redis://', 'rediss://'));
+
+/** A comma in a password is written `%2C`. */
+export const REDIS: Kind<string> = {
+  is: 'a URL that begins with redis:// or rediss://; several with commas between are members of one Redis Cluster',
+  read: (text) => REDIS_SERVERS.read(text)?.join(','),
+};
+
+const MONGO_URL =
+  /^mongodb(?:\+srv)?:\/\/(?:[^@/?#\s]*@)?(?<hosts>[^@/?#\s]+)\/(?<database>[^/\\."$*<>:|?#\s]+)(?:\?\S*)?$/;
+const MONGO_HOST = /^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+
+/** Not a URL as browsers know it: it may name several hosts. Without a database the driver would take `test`. */
+export const MONGO: Kind<string> = {
+  is: 'a URL that begins with mongodb:// or mongodb+srv:// and names a database, such as mongodb://db.example/chatterbox',
+  read: (text) => {
+    const { hosts } = MONGO_URL.exec(text)?.groups ?? {};
+    return hosts?.split(',').every((host) => MONGO_HOST.test(host)) ? text : undefined;
+  },
+};
 
 export const HOST: Kind<string> = {
   is: 'an IP address or a host name',

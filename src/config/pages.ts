@@ -3,9 +3,10 @@ import { type Mode, rows, type Setting } from './settings.ts';
 
 /** What `--help` prints. */
 export function helpText(): string {
-  const settings = rows()
-    .filter(([, setting]) => setting.only !== 'cluster')
-    .map(([, setting]) => `  ${setting.name}\n      ${setting.meaning}\n      ${sentence(setting)}\n`);
+  const settingsOf = (mode: Mode | undefined) =>
+    rows()
+      .filter(([, setting]) => setting.only === mode)
+      .map(([, setting]) => `  ${setting.name}\n      ${setting.meaning}\n      ${sentence(setting)}\n`);
   return [
     'ChatterBox, a self-hosted real-time chat server.',
     '',
@@ -14,9 +15,17 @@ export function helpText(): string {
     '  npm start -- --version     prints the version',
     '',
     'Exit codes: 0 after a drain, 1 on a failure, 2 on wrong use or environment.',
-    'Settings are environment variables; ops/config.md has the same with those of the cluster mode.',
+    'Settings are environment variables; ops/config.md has the same.',
     '',
-    ...settings,
+    'In both modes:',
+    '',
+    ...settingsOf(undefined),
+    'With CHAT_MODE=embedded:',
+    '',
+    ...settingsOf('embedded'),
+    'With CHAT_MODE=cluster:',
+    '',
+    ...settingsOf('cluster'),
   ].join('\n');
 }
 
@@ -55,7 +64,8 @@ export function configPage(): string {
     '',
     '## `CHAT_MODE=cluster` only',
     '',
-    'This mode is not in this version: the names are kept for it, and refused in embedded mode.',
+    'Any number of processes, on any number of machines, on one log and one store. `CHAT_SECRET` or `CHAT_SECRET_FILE` is',
+    'required, and the same for all of them.',
     '',
     ...head,
     ...tableFor('cluster'),

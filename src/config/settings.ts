@@ -6,9 +6,11 @@ import {
   HOST,
   type Kind,
   listOf,
+  MONGO,
   NETWORK,
   ORIGIN,
   oneOf,
+  REDIS,
   SECRET,
   SECRET_FILE,
   TOKEN,
@@ -61,7 +63,8 @@ export const SETTINGS = {
     name: 'CHAT_SECRET',
     kind: SECRET,
     default: null,
-    meaning: 'Key that signs access tokens. Not set: one is made and kept in the data folder (mode 0600).',
+    meaning:
+      'Key that signs access tokens. In embedded mode, where not set, one is made and kept in the data folder (mode 0600); in cluster mode it has to be given, the same to every process.',
     secret: true,
   },
   secretFile: {
@@ -146,7 +149,8 @@ export const SETTINGS = {
     name: 'CHAT_DRAIN_TIME',
     kind: time('0s', '10m'),
     default: '10s',
-    meaning: 'Time to say goodbye to connections after SIGTERM or SIGINT; 5 s later the process ends in any case.',
+    meaning:
+      'Time to say goodbye to connections after SIGTERM or SIGINT; 5 s later the process ends in any case, a supervisor of workers after 7 s.',
   },
   metricsPort: {
     name: 'CHAT_METRICS_PORT',
@@ -169,25 +173,40 @@ export const SETTINGS = {
   },
   redisUrl: {
     name: 'CHAT_REDIS_URL',
-    kind: url('redis://', 'rediss://'),
+    kind: REDIS,
     default: 'redis://127.0.0.1:6379',
-    meaning: 'The Redis that holds the log; wants `appendfsync always`.',
+    meaning: 'The Redis that holds the log. Wants `appendfsync always` and `maxmemory-policy noeviction`.',
     secret: true,
     only: 'cluster',
   },
   redisEphemeralUrl: {
     name: 'CHAT_REDIS_EPHEMERAL_URL',
-    kind: url('redis://', 'rediss://'),
+    kind: REDIS,
     default: null,
     meaning: 'Another Redis, without fsync, for limits and signals. Not set: the one of CHAT_REDIS_URL.',
     secret: true,
     only: 'cluster',
   },
+  durability: {
+    name: 'CHAT_REDIS_DURABILITY',
+    kind: oneOf('always', 'everysec', 'none'),
+    default: 'always',
+    meaning:
+      'The weakest `appendfsync` of CHAT_REDIS_URL to be content with; on a weaker one the server does not start. With `everysec` a power loss may take about a second of messages that were answered `ok`; with `none` (`appendfsync no`, or no append-only file) as much as Redis had not saved.',
+    only: 'cluster',
+  },
+  partitions: {
+    name: 'CHAT_LOG_PARTITIONS',
+    kind: whole(1, 256),
+    default: '16',
+    meaning: 'Parts of the log, each a Redis stream. Fixed by the first start; another number later is refused.',
+    only: 'cluster',
+  },
   mongoUrl: {
     name: 'CHAT_MONGO_URL',
-    kind: url('mongodb://', 'mongodb+srv://'),
+    kind: MONGO,
     default: 'mongodb://127.0.0.1:27017/chatterbox',
-    meaning: 'The MongoDB replica set that holds the store.',
+    meaning: 'The MongoDB replica set that holds the store, and its database.',
     secret: true,
     only: 'cluster',
   },
@@ -212,14 +231,16 @@ export const SETTINGS = {
     name: 'CHAT_ROLES',
     kind: listOf(oneOf('gateway', 'api', 'persist')),
     default: 'gateway,api,persist',
-    meaning: 'What the processes do.',
+    meaning:
+      'What the process does: sockets, the HTTP API, moving changes from the log to the store. Each is needed somewhere. Health, readiness and metrics are answered in any role.',
     only: 'cluster',
   },
   workers: {
     name: 'CHAT_WORKERS',
     kind: whole(1, 1_024),
     default: '1',
-    meaning: 'Processes on this machine, all on one port.',
+    meaning:
+      'Processes to start, for instance one a core, all on one port. With more than 1 a supervisor starts them, and starts again what dies; /metrics is that of all.',
     only: 'cluster',
   },
 } as const satisfies Record<string, Setting>;

@@ -128,6 +128,15 @@ export class Directory {
     if (this.#waiting.length > 0) this.#wake(change.conv, change.seq);
   }
 
+  /** Begins again, where the log went on without this node: what is known is loaded anew, who waits looks again. */
+  restart(): void {
+    this.#known.clear();
+    this.guardMoves++;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { resolve } of waiting) resolve();
+  }
+
   /** Resolves when this node has seen a change that the log told of. */
   reach(conv: ConvId, seq: Seq): Promise<void> {
     const known = this.#known.get(conv);

@@ -3,7 +3,7 @@
 
 import { type Conversation, requireMember } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
-import type { Arrival, Write } from '../messages/index.ts';
+import type { Arrival, Freshness, Write } from '../messages/index.ts';
 import type { Receipt } from '../ports/log.ts';
 import type { HistoryAnswer, SyncAnswer } from '../protocol/answers.ts';
 import type { UserId } from '../protocol/ids.ts';
@@ -126,35 +126,47 @@ async function handleRead(
     return connection.writeError(new ChatError('rate_limited', { afterMs: 100 }), frame.id);
   activity.readsInFlight++;
   try {
-    await context.reads.cover();
-    if (frame.t === 'sync') await handleSync(connection, frame, context);
-    else await handleHistory(connection, frame, context);
+    const freshness = await context.reads.freshness();
+    if (frame.t === 'sync') await handleSync(connection, frame, freshness, context);
+    else await handleHistory(connection, frame, freshness, context);
   } finally {
     activity.readsInFlight--;
   }
 }
 
-async function handleSync(connection: Connection, frame: RequestOf<'sync'>, context: Context): Promise<void> {
+async function handleSync(
+  connection: Connection,
+  frame: RequestOf<'sync'>,
+  freshness: Freshness,
+  context: Context,
+): Promise<void> {
   const conversation = await visible(connection, frame, context);
   const isAbove = frame.after > conversation.head.seq;
+  // It may be this node that knows less than the client.
+  if (isAbove && freshness.stale) throw new ChatError('unavailable');
   if (isAbove) sendReset(connection, conversation, context);
   const from = isAbove ? 0 : frame.after;
   await context.reads.sync(conversation, from, frame.limit, (result) => {
     requireMember(conversation, userOf(connection));
     const { conv, id } = frame;
     const epoch = context.log.state().epoch;
-    connection.send({ t: 'sync', id, conv, epoch, from, ...result } satisfies SyncAnswer);
+    connection.send({ t: 'sync', id, conv, epoch, from, ...result, ...freshness } satisfies SyncAnswer);
     if (!result.more && connection.isBehind(conv)) connection.resume(conv, result.to, context.hub.hasBacklog(conv));
   });
 }
 
-async function handleHistory(connection: Connection, frame: RequestOf<'history'>, context: Context): Promise<void> {
+async function handleHistory(
+  connection: Connection,
+  frame: RequestOf<'history'>,
+  freshness: Freshness,
+  context: Context,
+): Promise<void> {
   if (frame.thread !== undefined)
     throw new ChatError('bad_frame', { field: 'thread', message: 'There are no threads yet.' });
   const conversation = await visible(connection, frame, context);
   const result = await context.reads.history(conversation, frame);
   requireMember(conversation, userOf(connection));
-  connection.send({ t: 'history', id: frame.id, conv: frame.conv, ...result } satisfies HistoryAnswer);
+  connection.send({ t: 'history', id: frame.id, conv: frame.conv, ...result, ...freshness } satisfies HistoryAnswer);
 }
 
 async function handleMark(connection: Connection, frame: RequestOf<'read'>, context: Context): Promise<void> {

@@ -2,11 +2,14 @@
 import type { Directory } from '../conversations/index.ts';
 import type { Mark } from '../ports/marks.ts';
 import type { Signal } from '../ports/signals.ts';
+import type { Told } from '../presence/index.ts';
 import type { Ephemeral } from '../protocol/answers.ts';
 import { encodeFrame } from '../protocol/codec.ts';
+import type { UserId } from '../protocol/ids.ts';
 import { MAX_SIGNAL_MEMBERS } from '../protocol/limits.ts';
 import type { Connection } from './connection.ts';
-import type { Hub } from './hub.ts';
+import type { Hub, LocalUser } from './hub.ts';
+import { sharersOf } from './opening.ts';
 
 export function onSignal(signal: Signal, hub: Hub<Connection>, directory: Directory): void {
   switch (signal.is) {
@@ -14,8 +17,6 @@ export function onSignal(signal: Signal, hub: Hub<Connection>, directory: Direct
       const { conv, user, on } = signal;
       return hub.deliverEphemeral(conv, frameOf({ t: 'typing', conv, user, on }), 'typing', user);
     }
-    case 'presence':
-      return onPresence(signal, hub);
     case 'mark':
       return onMark(signal, hub, directory);
     case 'ended':
@@ -23,11 +24,29 @@ export function onSignal(signal: Signal, hub: Hub<Connection>, directory: Direct
   }
 }
 
-function onPresence({ user, status, seen, convs }: Extract<Signal, { is: 'presence' }>, hub: Hub<Connection>): void {
-  const frame = frameOf({ t: 'presence', user, status, seen });
-  for (const peer of hub.audienceOf(convs)) {
-    if (peer.id !== user) for (const connection of peer.connections) connection.pushEphemeral(frame, 'presence');
+/** Whose status has changed; in one turn of the event loop together. */
+export function onPresence(told: readonly Told[], hub: Hub<Connection>, directory: Directory): void {
+  const unaddressed = new Map<UserId, Buffer>();
+  for (const { user, status, seen, convs } of told) {
+    const frame = frameOf({ t: 'presence', user, status, seen });
+    if (convs === null) unaddressed.set(user, frame);
+    else for (const peer of hub.audienceOf(convs)) pushPresence(peer, user, frame);
   }
+  if (unaddressed.size > 0) pushToSharers(unaddressed, hub, directory);
+}
+
+/** Of people whose conversations are not told (their node has died, or is heard of for the first time): who shares one. */
+function pushToSharers(frames: ReadonlyMap<UserId, Buffer>, hub: Hub<Connection>, directory: Directory): void {
+  for (const peer of hub.users) {
+    for (const user of sharersOf(peer, directory)) {
+      const frame = frames.get(user);
+      if (frame !== undefined) pushPresence(peer, user, frame);
+    }
+  }
+}
+
+function pushPresence(peer: LocalUser<Connection>, user: UserId, frame: Buffer): void {
+  if (peer.id !== user) for (const connection of peer.connections) connection.pushEphemeral(frame, 'presence');
 }
 
 function onMark(

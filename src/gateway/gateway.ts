@@ -17,7 +17,7 @@ import { AUTH_TIMEOUT_MS, FLOOD_BURSTS, HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_TEXT 
 import { Connection, type Shared } from './connection.ts';
 import type { Context } from './context.ts';
 import { dispatch } from './dispatch.ts';
-import { onSignal } from './ephemeral.ts';
+import { onPresence, onSignal } from './ephemeral.ts';
 import { presenceConvs, releaseUser, statuses, WANT_ALL } from './opening.ts';
 import type { Flusher } from './outbox.ts';
 import { Wheel } from './wheel.ts';
@@ -64,7 +64,7 @@ export class Gateway {
   readonly #clock: Clock;
   readonly #connections = new Set<Connection>();
   readonly #perAddress = new Map<string, number>();
-  readonly #unsubscribe: () => void;
+  readonly #unsubscribes: readonly (() => void)[];
   #isDraining = false;
   readonly #server = new WebSocketServer({
     noServer: true,
@@ -98,7 +98,11 @@ export class Gateway {
       onInternal: options.onInternal,
       onOffence: (connection, code, reason) => this.#onOffence(connection, code, reason),
     };
-    this.#unsubscribe = signals.subscribe((signal) => onSignal(signal, domain.hub, domain.directory));
+    const { hub, directory } = domain;
+    this.#unsubscribes = [
+      signals.subscribe((signal) => onSignal(signal, hub, directory)),
+      domain.presence.subscribe((told) => onPresence(told, hub, directory)),
+    ];
   }
 
   get connections(): number {
@@ -212,9 +216,18 @@ export class Gateway {
     const leaving = [...this.#connections].map((connection) => this.#sendAway(connection, Math.random() * spreadMs));
     await Promise.race([Promise.all(leaving), new Promise((resolve) => setTimeout(resolve, withinMs).unref())]);
     this.#context.wheel.stop();
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
     for (const connection of this.#connections) connection.ws.terminate();
     this.#server.close();
+  }
+
+  /** The log has gone on without this node: whoever is connected begins again with its cursors, here or elsewhere. */
+  sendAllAway(): void {
+    for (const connection of [...this.#connections]) {
+      if (!connection.isOpen || connection.state === 'opening') continue;
+      connection.send(byeFrame());
+      connection.close('going_away');
+    }
   }
 
   /** `bye`, then what it has asked for is finished, then the close. */
@@ -223,11 +236,16 @@ export class Gateway {
       setTimeout(resolve, this.#connections.size > 1 ? afterMs : 0);
     });
     if (!connection.isOpen) return;
-    connection.send({ t: 'bye', after: Math.round(500 + Math.random() * 1_500), code: 4000 });
+    connection.send(byeFrame());
     connection.state = 'draining';
     await connection.idle();
     connection.close('going_away');
   }
+}
+
+/** Not all at once. */
+function byeFrame() {
+  return { t: 'bye', after: Math.round(500 + Math.random() * 1_500), code: 4000 };
 }
 
 /** Whatever is no `hello` is `unauthenticated`, what is no frame at all included; a `hello` without a token has a bad one. */

@@ -2,7 +2,7 @@
 // one turn of the event loop: heads told, rooms entered and replays begun belong together, so that nothing is missed or
 // repeated between what `ready` says and the first live push.
 import type { Caller } from '../accounts/index.ts';
-import type { Conversation } from '../conversations/index.ts';
+import type { Conversation, Directory } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
 import type { Replay } from '../messages/index.ts';
 import type { ReadyConv } from '../protocol/answers.ts';
@@ -40,16 +40,18 @@ async function greet(connection: Connection, hello: Hello, caller: Caller, conte
   connection.session = caller.session;
   const user = holdUser(connection, caller.user, context);
   try {
-    const [account, marks] = await Promise.all([
+    const [account, marks, { stale = false }] = await Promise.all([
       context.accounts.signedIn(caller.session, caller.user),
       context.marks.ofUser(caller.user),
+      // Where the client was connected before it may have seen what this node has not yet.
+      context.reads.freshness(),
       user.loaded,
     ]);
     if (connection.state !== 'greeting') return;
     if (user.connections.length >= context.maxConnectionsPerUser) return connection.close('too_many_connections');
     connection.wants = hello.want === undefined ? WANT_ALL : wantSet(hello.want);
     context.wheel.watchExpiry(connection, caller.expiresAt);
-    goLive(connection, user, account.name, hello, marks, context);
+    goLive(connection, user, { hello, name: account.name, marks, stale }, context);
   } finally {
     user.greeting.splice(user.greeting.indexOf(connection), 1);
     releaseUser(user, context);
@@ -97,12 +99,18 @@ export function releaseUser(user: LocalUser<Connection>, { hub }: Context): void
   if (user.connections.length === 0 && user.greeting.length === 0) hub.leave(user);
 }
 
+interface Greeted {
+  readonly hello: Hello;
+  readonly name: string;
+  readonly marks: ReadonlyMap<ConvId, Numbers>;
+  /** The log cannot be asked: this node may know less than the client. */
+  readonly stale: boolean;
+}
+
 function goLive(
   connection: Connection,
   user: LocalUser<Connection>,
-  name: string,
-  hello: Hello,
-  marks: ReadonlyMap<ConvId, Numbers>,
+  { hello, name, marks, stale }: Greeted,
   context: Context,
 ): void {
   const { directory, hub } = context;
@@ -124,12 +132,12 @@ function goLive(
   });
   for (const conversation of conversations) holdOffBacklog(connection, conversation, context);
   for (const conv of hub.leaving(user)) connection.holdOff(conv);
-  const forgotten: Missed[] = [];
+  const since: Since = { epoch: hello.since?.epoch ?? '', stale, forgotten: [] };
   for (const [conv, cursor] of Object.entries(hello.since?.convs ?? {})) {
-    resume(connection, conv as ConvId, cursor, hello.since?.epoch ?? '', context, forgotten);
+    resume(connection, conv as ConvId, cursor, since, context);
   }
-  void replayFromStore(connection, forgotten, context);
-  sendPresence(connection, conversations, context);
+  void replayFromStore(connection, since.forgotten, context);
+  sendPresence(connection, context);
   context.presence.onStatuses(user.id, statuses(user), presenceConvs(user, context));
 }
 
@@ -158,31 +166,30 @@ interface Missed {
   readonly cursor: Seq;
 }
 
-/**
- * One cursor of `since`: the changes after it and `caught_up`, or `behind`, `reset`, `gone`.
- * @param forgotten is given those whose changes are not in memory any more
- */
-function resume(
-  connection: Connection,
-  conv: ConvId,
-  cursor: Seq,
-  epoch: string,
-  context: Context,
-  forgotten: Missed[],
-): void {
+interface Since {
+  readonly epoch: string;
+  readonly stale: boolean;
+  /** Is given those whose changes are not in memory any more. */
+  readonly forgotten: Missed[];
+}
+
+/** One cursor of `since`: the changes after it and `caught_up`, or `behind`, `reset`, `gone`. */
+function resume(connection: Connection, conv: ConvId, cursor: Seq, since: Since, context: Context): void {
   const conversation = context.directory.peek(conv);
   const user = connection.user as LocalUser;
   if (conversation === undefined || !user.convs.has(conv) || !isMember(conversation.standing(user.id))) {
     return connection.send({ t: 'gone', conv });
   }
   const head = conversation.head.seq;
-  if (!context.log.sameEpoch(conv, epoch) || cursor > head) return sendReset(connection, conversation, context);
-  if (head - cursor > MAX_REPLAY) return connection.fallBehind(conv);
+  if (!context.log.sameEpoch(conv, since.epoch) || (cursor > head && !since.stale)) {
+    return sendReset(connection, conversation, context);
+  }
+  if (cursor > head || head - cursor > MAX_REPLAY) return connection.fallBehind(conv);
   if (cursor === head) return connection.send({ t: 'caught_up', conv, seq: head });
   const recent = context.reads.recent(conv, cursor);
   if (recent !== null) return sendReplay(connection, conversation, recent, context);
   connection.holdOff(conv);
-  forgotten.push({ conversation, cursor });
+  since.forgotten.push({ conversation, cursor });
 }
 
 /** The client forgets what it holds of the conversation and pulls; until then it is behind. */
@@ -226,16 +233,24 @@ function sendReplay(
 }
 
 /** Who of the people shared with in direct and small group conversations is there. */
-function sendPresence(connection: Connection, conversations: readonly Conversation[], { presence }: Context): void {
+function sendPresence(connection: Connection, { directory, presence }: Context): void {
   if (!connection.wants.has('presence')) return;
-  const told = new Set<UserId>([(connection.user as LocalUser).id]);
-  for (const conversation of conversations.filter(sharesPresence)) {
-    for (const user of conversation.members.keys()) {
-      const seen = told.has(user) ? undefined : presence.of(user);
-      told.add(user);
-      if (seen !== undefined) connection.send({ t: 'presence', user, ...seen });
-    }
+  for (const user of sharersOf(connection.user as LocalUser, directory)) {
+    const seen = presence.of(user);
+    if (seen !== undefined) connection.send({ t: 'presence', user, ...seen });
   }
+}
+
+/** The people a user shares a direct or small group conversation with. */
+export function sharersOf(user: LocalUser, directory: Directory): ReadonlySet<UserId> {
+  const sharers = new Set<UserId>();
+  for (const conv of user.convs) {
+    const conversation = directory.peek(conv);
+    if (conversation?.has(user.id) !== true || !sharesPresence(conversation)) continue;
+    for (const member of conversation.members.keys()) sharers.add(member);
+  }
+  sharers.delete(user.id);
+  return sharers;
 }
 
 function sharesPresence(conversation: Conversation): boolean {

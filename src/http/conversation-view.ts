@@ -2,10 +2,11 @@
 import Type from 'typebox';
 import type { Conversation } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
+import type { Freshness } from '../messages/index.ts';
 import type { ReadyConv } from '../protocol/answers.ts';
 import { isMember, type UserId } from '../protocol/ids.ts';
 import type { MessageState } from '../protocol/states.ts';
-import type { Domain, Freshness } from './domain.ts';
+import type { Domain } from './domain.ts';
 import { Id, Kind, MessageShape, Standing } from './schemas.ts';
 
 export interface ConversationView extends ReadyConv, Freshness {

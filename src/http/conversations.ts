@@ -17,7 +17,7 @@ import {
   readCursor,
   writeCursor,
 } from './conversation-view.ts';
-import { conversationOf, cover, type Domain, requireUsers, write } from './domain.ts';
+import { conversationOf, type Domain, requireUsers, write } from './domain.ts';
 import { callerOf, keyOf } from './policy.ts';
 import { closed, DEFAULT_PAGE, Id, Kind, pageOf, paging } from './schemas.ts';
 
@@ -81,7 +81,7 @@ export function conversationRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         const creation = creationOf(request.body, user, keyOf(request));
         await requireUsers(domain, creation.others, 'members');
         const written = await write(domain, request, creation);
-        await cover(domain);
+        await domain.reads.freshness();
         const conversation = await conversationOf(domain, creation.conv, user);
         return reply.code(written?.dup ? 200 : 201).send(await currentView(domain, conversation, user));
       },
@@ -98,7 +98,7 @@ export function conversationRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         config: { policy: 'user' },
       },
       async (request) => {
-        const freshness = await cover(domain);
+        const freshness = await domain.reads.freshness();
         return { ...(await listPage(domain, callerOf(request).user, request.query)), ...freshness };
       },
     );
@@ -110,7 +110,7 @@ export function conversationRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         config: { policy: 'user', errors: ['not_found', 'forbidden'] },
       },
       async (request) => {
-        const freshness = await cover(domain);
+        const freshness = await domain.reads.freshness();
         const { user } = callerOf(request);
         return { ...(await shown(domain, request.params.conv, user)), ...freshness };
       },
@@ -131,7 +131,7 @@ export function conversationRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         const { conv } = request.params;
         const { user } = callerOf(request);
         await write(domain, request, { t: 'settings', conv, fields: request.body });
-        await cover(domain);
+        await domain.reads.freshness();
         return currentView(domain, await conversationOf(domain, conv, user), user);
       },
     );

@@ -18,22 +18,6 @@ export interface Domain {
   readonly rooms: Rooms;
 }
 
-/** Part of the answer to a read: `stale` where the log cannot be asked what this node has not seen yet. */
-export interface Freshness {
-  readonly stale?: true;
-}
-
-/** Waits until this node has seen everything acknowledged before the request. */
-export async function cover({ reads }: Domain): Promise<Freshness> {
-  try {
-    await reads.cover();
-    return {};
-  } catch (error) {
-    if (error instanceof ChatError && error.code === 'unavailable') return { stale: true };
-    throw error;
-  }
-}
-
 /** The conversation, for a member of it. @throws ChatError `not_found`; `forbidden` for a public room */
 export async function conversationOf({ directory }: Domain, conv: ConvId, user: UserId): Promise<Conversation> {
   const conversation = await directory.get(conv);

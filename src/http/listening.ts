@@ -14,6 +14,7 @@ export async function listening<T>(
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE') throw new StartError(`${setting}: port ${port} on ${host} is in use`);
     if (code === 'EACCES') throw new StartError(`${setting}: this user may not listen on port ${port}`);
+    if (code === 'ENOTSUP') throw new StartError('CHAT_WORKERS: this system cannot share a port; leave it at 1');
     if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
       throw new StartError(`CHAT_HOST: there is no address ${host} here`);
     }

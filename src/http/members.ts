@@ -6,7 +6,7 @@ import { ChatError } from '../errors.ts';
 import type { ConvId, UserId } from '../protocol/ids.ts';
 import { MAX_USERS_PER_REQUEST } from '../protocol/limits.ts';
 import { InConversation } from './conversations.ts';
-import { conversationOf, cover, type Domain, requireUsers, write } from './domain.ts';
+import { conversationOf, type Domain, requireUsers, write } from './domain.ts';
 import { callerOf } from './policy.ts';
 import { closed, DEFAULT_PAGE, Id, pageOf, paging, Role, Standing } from './schemas.ts';
 
@@ -42,7 +42,7 @@ export function memberRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         config: { policy: 'user', errors: ['not_found', 'forbidden'] },
       },
       async (request) => {
-        const freshness = await cover(domain);
+        const freshness = await domain.reads.freshness();
         const conversation = await conversationOf(domain, request.params.conv, callerOf(request).user);
         return { ...memberPage(conversation, request.query), ...freshness };
       },
@@ -62,7 +62,7 @@ export function memberRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         await conversationOf(domain, conv, user);
         await requireUsers(domain, users, 'users');
         await write(domain, request, { t: 'add', conv, users });
-        await cover(domain);
+        await domain.reads.freshness();
         const { members } = await conversationOf(domain, conv, user);
         return { items: membersOf(members, users) };
       },

@@ -8,7 +8,7 @@ import type { ConvId, UserId } from '../protocol/ids.ts';
 import { REQUESTS } from '../protocol/requests.ts';
 import { checkMessageText } from '../protocol/text.ts';
 import { InConversation } from './conversations.ts';
-import { conversationOf, cover, type Domain, write } from './domain.ts';
+import { conversationOf, type Domain, write } from './domain.ts';
 import { callerOf } from './policy.ts';
 import { closed, Id, MessageShape } from './schemas.ts';
 
@@ -74,7 +74,7 @@ export function messageRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         if (thread !== undefined)
           throw new ChatError('bad_frame', { field: 'thread', message: 'There are no threads yet.' });
         requireOneAnchor(query);
-        const freshness = await cover(domain);
+        const freshness = await domain.reads.freshness();
         return { ...(await history(domain, request.params.conv, callerOf(request).user, query)), ...freshness };
       },
     );

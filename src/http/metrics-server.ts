@@ -1,9 +1,10 @@
 // The metrics on a port of their own, for operators who keep that port to themselves: no token, nothing else there.
 import { createServer, type Server } from 'node:http';
+import type { ListenOptions } from 'node:net';
 import type { Metrics } from './health.ts';
 
 /** Resolves when it listens. @throws what `listen` says: the address is in use, or not this machine's */
-export function serveMetrics(metrics: Metrics, host: string, port: number): Promise<Server> {
+export function serveMetrics(metrics: Metrics, where: ListenOptions): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') return void response.writeHead(404).end();
     metrics.text().then(
@@ -13,6 +14,6 @@ export function serveMetrics(metrics: Metrics, host: string, port: number): Prom
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => resolve(server));
+    server.listen(where, () => resolve(server));
   });
 }

@@ -3,21 +3,21 @@
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ChatError } from '../errors.ts';
+import type { Tallies } from '../ports/tallies.ts';
+import { tallyStore } from './tally-store.ts';
 
 const WINDOW_MS = 60_000;
-/** Addresses and users remembered; beyond, the ones seen longest ago are forgotten. */
-const MAX_COUNTED = 50_000;
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 export type LimitHook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
 
 /** Limits every route registered after it, those with `rateLimit: false` left out. */
-export async function limitRequests(app: FastifyInstance, ratePerMinute: number): Promise<void> {
+export async function limitRequests(app: FastifyInstance, ratePerMinute: number, tallies: Tallies): Promise<void> {
   await app.register(rateLimit, {
     global: ratePerMinute > 0,
     max: ratePerMinute > 0 ? ratePerMinute : NO_LIMIT,
     timeWindow: WINDOW_MS,
-    cache: MAX_COUNTED,
+    store: tallyStore(tallies),
     enableDraftSpec: true,
     keyGenerator: (request) => (request.caller === null ? addressOf(request) : `user ${request.caller.user}`),
     errorResponseBuilder: (_request, { ttl }) => new ChatError('rate_limited', { afterMs: ttl }),
@@ -27,7 +27,8 @@ export async function limitRequests(app: FastifyInstance, ratePerMinute: number)
 /** What registration and login have in common: one count per address. */
 export function authLimit(app: FastifyInstance, ratePerMinute: number): LimitHook {
   if (ratePerMinute === 0) return async () => {};
-  const count = app.createRateLimit({ max: ratePerMinute, timeWindow: WINDOW_MS, keyGenerator: addressOf });
+  const keyGenerator = (request: FastifyRequest) => `sign-in ${addressOf(request)}`;
+  const count = app.createRateLimit({ max: ratePerMinute, timeWindow: WINDOW_MS, keyGenerator });
   return async (request, reply) => {
     const taken = await count(request);
     if (taken.isAllowed || !taken.isExceeded) return;

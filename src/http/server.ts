@@ -5,6 +5,7 @@ import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { ChatError } from '../errors.ts';
+import type { Tallies } from '../ports/tallies.ts';
 import { authRoutes } from './auth.ts';
 import { conversationRoutes } from './conversations.ts';
 import { serveDocs } from './docs.ts';
@@ -32,6 +33,7 @@ export interface HttpConfig {
 export interface HttpDeps extends Domain {
   readonly config: HttpConfig;
   readonly metrics: Metrics;
+  readonly tallies: Tallies;
   /** What keeps the process from work; empty = ready. */
   readonly ready: () => readonly string[];
   readonly log?: FastifyBaseLogger;
@@ -53,7 +55,7 @@ export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   app.setErrorHandler(handleError);
   await protect(app, config);
   readCallers(app, accounts);
-  await limitRequests(app, config.httpRatePerMinute);
+  await limitRequests(app, config.httpRatePerMinute, deps.tallies);
   app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
     throw new ChatError('not_found');
   });

@@ -22,7 +22,7 @@ import { encodeFrame, encodeFrames } from '../protocol/codec.ts';
 import type { ConvId, Seq, UserId } from '../protocol/ids.ts';
 import type { TailMemory } from '../tail/index.ts';
 import { decideAtOnce, decideMessageWrite, type Lookups } from './rules.ts';
-import { type Arrival, isMessageWrite, type Submission, type Write } from './submission.ts';
+import { type Arrival, isMessageWrite, type Submission, takesTurn, type Write } from './submission.ts';
 import { Turns } from './turns.ts';
 
 /** Where frames go: the gateway's hub. */
@@ -114,7 +114,7 @@ export class Path {
 
   #holdBack(submission: Submission): void {
     submission.lane.holdBack(submission, async (held) => {
-      const endTurn = isMessageWrite(held.write) ? null : await this.#turns.take(held.write.conv);
+      const endTurn = takesTurn(held) ? await this.#turns.take(held.write.conv, held.hasMoved === true) : null;
       await this.#authoriseHeld(held);
       return endTurn;
     });
@@ -202,6 +202,7 @@ export class Path {
       submission.answer({ seq: 1, n: 0, at: 0, dup: true });
       return lane.leave();
     }
+    submission.hasMoved = true;
     this.#holdBack(submission);
     void this.#deps.directory.reach(write.conv, guard).then(() => lane.leave());
   }

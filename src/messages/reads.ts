@@ -1,6 +1,8 @@
 // Reading what was said: the store's answer with the tail laid over it, so that a read covers everything acknowledged
 // before it was asked (promise 4). Every read pins the tail before it asks the store.
 import type { Conversation } from '../conversations/index.ts';
+import { ChatError } from '../errors.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Change, Log } from '../ports/log.ts';
 import type { MessageStore } from '../ports/store.ts';
 import { type ChangeBody, erasedWire, type MessageChange, parseChange } from '../protocol/changes.ts';
@@ -43,27 +45,58 @@ export interface Replay {
   readonly wire: string;
 }
 
+/** Part of the answer to a read: `stale` where the log cannot be asked what this node has not seen yet. */
+export interface Freshness {
+  readonly stale?: true;
+}
+
 interface Page {
   readonly items: readonly MessageState[];
   readonly more: boolean;
 }
 
+/** How long a read waits for what this node has not seen yet. */
+const COVER_WITHIN_MS = 3_000;
 const NEWEST: Seq = Number.MAX_SAFE_INTEGER;
 
 export class Reads {
   readonly #store: MessageStore;
   readonly #tail: TailMemory;
   readonly #log: Log;
+  readonly #clock: Clock;
 
-  constructor(deps: { store: MessageStore; tail: TailMemory; log: Log }) {
+  constructor(deps: { store: MessageStore; tail: TailMemory; log: Log; clock: Clock }) {
+    this.#clock = deps.clock;
     this.#store = deps.store;
     this.#tail = deps.tail;
     this.#log = deps.log;
   }
 
-  /** Waits until this node has seen everything acknowledged anywhere before the call (law 10 of the log). */
+  /**
+   * Waits until this node has seen everything acknowledged anywhere before the call (law 10 of the log).
+   * @throws ChatError `unavailable` where it cannot, within a bound
+   */
   async cover(): Promise<void> {
-    await this.#tail.reach(await this.#log.readIndex());
+    const index = await this.#log.readIndex();
+    if (this.#tail.hasReached(index)) return;
+    const { promise: tooLate, reject } = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(COVER_WITHIN_MS, () => reject(new ChatError('unavailable')));
+    try {
+      await Promise.race([this.#tail.reach(index), tooLate]);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** As `cover`; where it cannot, the answer says so and is what this node knows. */
+  async freshness(): Promise<Freshness> {
+    try {
+      await this.cover();
+      return {};
+    } catch (error) {
+      if (error instanceof ChatError && error.code === 'unavailable') return { stale: true };
+      throw error;
+    }
   }
 
   /** A page of messages, ascending by seq; the newest where the query names no anchor. */

@@ -15,6 +15,8 @@ export interface Submission {
   readonly order: number;
   readonly key: Key | null;
   readonly write: Write;
+  /** Set once the log has refused what it was authorised on: from then on it takes a turn, the next one. */
+  hasMoved?: boolean;
   /** Called once, with the numbers given (none: no effect) or why not. */
   answer(receipt: (Receipt & { readonly dup: boolean }) | null): void;
   refuse(error: unknown): void;
@@ -27,6 +29,11 @@ export interface Arrival {
   readonly submission: Submission | null;
   admit(): void;
   refuse(error: unknown): void;
+}
+
+/** Those of members and settings do, and what they overtook: else who speaks while many join would be refused each time. */
+export function takesTurn({ write, hasMoved }: Submission): boolean {
+  return hasMoved === true || !isMessageWrite(write);
 }
 
 /** All others change members or settings. */

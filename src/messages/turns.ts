@@ -6,11 +6,14 @@ export class Turns {
   /** Who waits, by conversation; there is an entry while somebody has the turn. */
   readonly #waiting = new Map<ConvId, (() => void)[]>();
 
-  /** @returns what ends the turn */
-  async take(conv: ConvId): Promise<() => void> {
+  /**
+   * @param isNext before all that wait
+   * @returns what ends the turn
+   */
+  async take(conv: ConvId, isNext: boolean): Promise<() => void> {
     const waiting = this.#waiting.get(conv);
     if (waiting === undefined) this.#waiting.set(conv, []);
-    else await new Promise<void>((resolve) => waiting.push(resolve));
+    else await new Promise<void>((resolve) => (isNext ? waiting.unshift(resolve) : waiting.push(resolve)));
     return () => this.#end(conv);
   }
 

@@ -1,1 +1,2 @@
+export { Partitions } from './partitions.ts';
 export { Persister } from './persister.ts';

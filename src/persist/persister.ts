@@ -2,7 +2,8 @@
 // It owns the order apply → watermark → trim; a crash anywhere between repeats work and loses nothing.
 import type { Clock } from '../ports/clock.ts';
 import type { Change, Log, Position, Tail } from '../ports/log.ts';
-import { HoleError, type MessageStore } from '../ports/store.ts';
+import { EpochError, HoleError, type MessageStore, PoisonError } from '../ports/store.ts';
+import { withoutContent as wireWithoutContent } from '../protocol/changes.ts';
 import type { Millis } from '../protocol/ids.ts';
 
 /** Between two attempts when the store cannot take a batch: a full disk, a server away. */
@@ -20,7 +21,11 @@ interface Options {
   readonly lingerMs: Millis;
   /** Trims the log after this many stored changes, or characters of them; each trim is a write of the log's. */
   readonly trimEvery: { readonly changes: number; readonly chars: number };
+  /** The parts of the log it carries; all where left out. */
+  readonly parts?: readonly number[];
   readonly onStored: (watermark: Position) => void;
+  /** A change that the store refuses for what it is. In its place the store gets one of its number without content. */
+  readonly onPoison: (change: Change, error: unknown) => void;
   /** The store could not take a batch, or the log not let go of one; it is tried again. */
   readonly onFault: (error: unknown) => void;
 }
@@ -42,14 +47,18 @@ export class Persister {
     return this.#watermark;
   }
 
-  /** Runs until `stop`. @throws HoleError what the log gave does not follow on what the store holds: a defect */
+  /**
+   * Runs until `stop`.
+   * @throws PositionLost, EpochError: another one, from the store's watermark, can go on
+   * @throws HoleError what the log gave does not follow on what the store holds: a defect
+   */
   async run(): Promise<void> {
     const { log, store, batch, lingerMs } = this.#options;
-    this.#watermark = [...(await store.watermark())];
+    this.#watermark = this.#own(await store.watermark());
     // What earlier lives stored, none of them long enough for a trim.
     await this.#trim();
     if (this.#isOver()) return;
-    this.#tail = log.tail(this.#watermark);
+    this.#tail = log.tail(this.#watermark, this.#options.parts);
     for await (const changes of this.#tail) {
       for (let start = 0; start < changes.length; start += batch)
         if (!(await this.#store(changes.slice(start, start + batch)))) return;
@@ -73,14 +82,21 @@ export class Persister {
   }
 
   #hasAll(): boolean {
-    return this.#options.log.state().head.every((offset, part) => (this.#watermark[part] ?? 0) >= offset);
+    const head = this.#own(this.#options.log.state().head);
+    return head.every((offset, part) => (this.#watermark[part] ?? 0) >= offset);
+  }
+
+  /** A position of its parts: 0 in all others. */
+  #own(position: Position): number[] {
+    const { parts } = this.#options;
+    return Array.from(position, (offset = 0, part) => (parts === undefined || parts.includes(part) ? offset : 0));
   }
 
   /** @returns whether it is stored */
   async #store(changes: readonly Change[]): Promise<boolean> {
     const upTo = [...this.#watermark];
     for (const change of changes) upTo[change.part] = change.offset;
-    if (!(await this.#insist(() => this.#options.store.apply(changes, upTo)))) return false;
+    if (!(await this.#insist(() => this.#apply(changes, upTo)))) return false;
     this.#watermark = upTo;
     this.#options.onStored(upTo);
     const { trimEvery } = this.#options;
@@ -88,6 +104,25 @@ export class Persister {
     for (const { wire } of changes) this.#sinceTrim.chars += wire.length;
     if (this.#sinceTrim.changes >= trimEvery.changes || this.#sinceTrim.chars >= trimEvery.chars) await this.#trim();
     return true;
+  }
+
+  /** Where a batch cannot be stored for what is in it, the halves are tried, down to the one change. */
+  async #apply(changes: readonly Change[], upTo: Position): Promise<void> {
+    const epochs = this.#tail?.epochs ?? [];
+    try {
+      await this.#options.store.apply(changes, upTo, epochs);
+    } catch (error) {
+      if (!(error instanceof PoisonError)) throw error;
+      const [first] = changes;
+      if (changes.length > 1) {
+        const half = changes.length >> 1;
+        await this.#apply(changes.slice(0, half), this.#watermark);
+        await this.#apply(changes.slice(half), upTo);
+      } else if (first !== undefined) {
+        this.#options.onPoison(first, error);
+        await this.#options.store.apply([withoutContent(first)], upTo, epochs);
+      }
+    }
   }
 
   /** Insists: a log at its budget takes no change that would bring the next occasion. */
@@ -103,7 +138,7 @@ export class Persister {
         await attempt();
         return true;
       } catch (error) {
-        if (error instanceof HoleError) throw error;
+        if (error instanceof HoleError || error instanceof EpochError) throw error;
         this.#options.onFault(error);
         if (this.#isStopped) return false;
         await this.#pause(RETRY_MS);
@@ -119,4 +154,8 @@ export class Persister {
       this.#options.clock.after(ms, resolve);
     });
   }
+}
+
+function withoutContent(change: Change): Change {
+  return { ...change, key: null, wire: wireWithoutContent(change.wire) };
 }

@@ -6,9 +6,13 @@
 //  1. The first `open` decides id and parts for ever; every later one gets the same, and one that wants other parts is refused.
 //  2. The epoch of a part only grows, by one at a time; of any number of callers of `beginEpoch` from the same number one
 //     moves it, and all get the number that holds afterwards.
-//  3. A node is live from `keepAlive` until its lease has run out by the database's clock, or `leave`.
-//  4. A resolved write survives kill -9 and power loss, and is seen by every later read.
+//  3. A node is live from `keepAlive` until its lease has run out by the database's clock, or `leave`; `liveNodes` gives the
+//     last report of each.
+//  4. From the moment `beginEpoch` has moved a part on, the store takes no change of that part that was read under an older
+//     epoch, and `stored` is where it stays.
+//  5. A resolved write survives kill -9 and power loss, and is seen by every later read.
 import type { Millis } from '../protocol/ids.ts';
+import type { Position } from './log.ts';
 
 export interface LogIdentity {
   /** Short and random: two logs never share it. */
@@ -16,16 +20,33 @@ export interface LogIdentity {
   readonly parts: number;
 }
 
+/** What a node has seen of the log. */
+export interface NodeReport {
+  readonly node: string;
+  /** For each part, which life of the log's server the node reads from; null: from none. */
+  readonly runs: readonly (string | null)[];
+  /** Final for every life of the server before that one. */
+  readonly seen: Position;
+  /** Whether the node carries the log into the store. */
+  readonly persists: boolean;
+}
+
+export interface PartRecord {
+  /** 0: no log of this part has ever begun. */
+  readonly epoch: number;
+  /** The store holds the part's changes up to here. */
+  readonly stored: number;
+}
+
 export interface LogRecord {
   /** @throws StartError the log is cut into another number of parts */
   open(parts: number): Promise<LogIdentity>;
-  /** One number a part, from 1. */
-  epochs(): Promise<readonly number[]>;
-  /** @returns the epoch of the part that holds now: `from` + 1, or what another caller made of it meanwhile */
-  beginEpoch(part: number, from: number): Promise<number>;
-  /** Makes or prolongs the lease of a node. */
-  keepAlive(node: string, leaseMs: Millis): Promise<void>;
-  /** Nodes whose lease has not run out. */
-  liveNodes(): Promise<readonly string[]>;
+  /** By part. */
+  epochs(): Promise<readonly PartRecord[]>;
+  /** @returns the part as it is now: its epoch is `from` + 1, or what another caller made of it meanwhile */
+  beginEpoch(part: number, from: number): Promise<PartRecord>;
+  /** Makes or prolongs the lease of a node, with its report. */
+  keepAlive(report: NodeReport, leaseMs: Millis): Promise<void>;
+  liveNodes(): Promise<readonly NodeReport[]>;
   leave(node: string): Promise<void>;
 }

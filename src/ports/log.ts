@@ -88,6 +88,8 @@ export interface LogState {
 }
 
 export interface Tail extends AsyncIterableIterator<readonly Change[]> {
+  /** The epochs of the parts, one number each, for as long as the tail lasts: a part with a new one is lost to it. */
+  readonly epochs: readonly number[];
   /** Ends the iteration; a pending `next` resolves as done. */
   return(): Promise<IteratorResult<readonly Change[]>>;
 }
@@ -105,9 +107,10 @@ export interface Log {
   /**
    * The changes after a position, then the live ones: batches in order of `offset` within each part.
    * A batch is what became readable since the last `next`; it is never empty and bounded in size.
+   * @param parts only these; all where left out
    * @throws PositionLost from `next`
    */
-  tail(after: Position): Tail;
+  tail(after: Position, parts?: readonly number[]): Tail;
 
   /** Law 10. @throws ChatError `unavailable` */
   readIndex(): Promise<Position>;

@@ -13,6 +13,7 @@
 //  7. Deleting for all erases the content from the changes too: the message and its edits read `text:""`, `deleted:true`.
 //  8. `history` and `sync` cost O(log n + answer), whatever the conversation's length.
 //  9. A read covers every `apply` that had resolved before it was asked.
+// 10. A batch read under an epoch that has ended is refused as a whole (EpochError), where epochs are on record (log-record.ts).
 import type { ConvId, Key, Seq, UserId } from '../protocol/ids.ts';
 import type { ItemState, MessageState } from '../protocol/states.ts';
 import type { Change, Head, Position, Receipt } from './log.ts';
@@ -43,9 +44,10 @@ export interface StoredChange {
 export interface MessageStore {
   /**
    * Stores changes and moves the watermark to `upTo`, in one commit.
-   * @throws HoleError and nothing is stored
+   * @param epochs of the parts, as told by the tail that the changes come from (law 10); left out: none are on record
+   * @throws HoleError, EpochError, PoisonError; then nothing is stored
    */
-  apply(changes: readonly Change[], upTo: Position): Promise<void>;
+  apply(changes: readonly Change[], upTo: Position, epochs?: readonly number[]): Promise<void>;
   watermark(): Promise<Position>;
   /** Changes with seq > after, ascending, at most `limit`. */
   changes(
@@ -78,4 +80,14 @@ export class HoleError extends Error {
     this.expected = expected;
     this.found = found;
   }
+}
+
+/** A batch of a log that lost it: the part has begun a new epoch since it was read. */
+export class EpochError extends Error {
+  override name = 'EpochError';
+}
+
+/** A batch with a change that the store can never take, for what it is (too large, a key that stands for another change). */
+export class PoisonError extends Error {
+  override name = 'PoisonError';
 }

@@ -1,2 +1,4 @@
-export { Presence, type Seen } from './presence.ts';
+export { Neighbours } from './neighbours.ts';
+export { Presence } from './presence.ts';
+export type { Roster, Seen, Told } from './roster.ts';
 export { Typing } from './typing.ts';

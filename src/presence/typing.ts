@@ -1,10 +1,13 @@
-// Who is typing where: told at most every 3 s, and ended by the server after 6 s of silence.
+// Who is typing where: told at most every 3 s, and ended by the server after 6 s of silence: by the node that has the
+// typist, or by those that have heard of it, where that node is no more or its word was lost.
 import type { Clock } from '../ports/clock.ts';
-import type { Signals } from '../ports/signals.ts';
+import type { NodeId, Signal, Signals } from '../ports/signals.ts';
 import type { ConvId, Millis, UserId } from '../protocol/ids.ts';
 import { TYPING_ENDS_MS, TYPING_EVERY_MS } from '../protocol/limits.ts';
 
 const LOOK_EVERY_MS = 500;
+/** What another node is given to end its typists itself: its looks, and the way here. */
+const OTHER_ENDS_MS = TYPING_ENDS_MS + 2_000;
 
 interface Typist {
   readonly conv: ConvId;
@@ -21,10 +24,12 @@ export class Typing {
   readonly #typists = new Map<string, Typist>();
   /** Cancels the look after the silent; null while nobody types. */
   #cancel: (() => void) | null = null;
+  readonly #unsubscribe: () => void;
 
   constructor(signals: Signals, clock: Clock) {
     this.#signals = signals;
     this.#clock = clock;
+    this.#unsubscribe = signals.subscribe((signal, from) => this.#onSignal(signal, from));
   }
 
   /** A member says it types, or has stopped. */
@@ -38,13 +43,26 @@ export class Typing {
     }
     if (typist?.isOn) typist.endsMs = now + TYPING_ENDS_MS;
     if (typist !== undefined && now - typist.toldMs < TYPING_EVERY_MS) return;
-    this.#typists.set(key, { conv, user, isOn: true, toldMs: now, endsMs: now + TYPING_ENDS_MS });
-    this.#cancel ??= this.#clock.after(LOOK_EVERY_MS, () => this.#endSilent());
+    this.#remember({ conv, user, isOn: true, toldMs: now, endsMs: now + TYPING_ENDS_MS });
     this.#signals.publish({ is: 'typing', conv, user, on: true });
   }
 
   stop(): void {
+    this.#unsubscribe();
     this.#cancel?.();
+  }
+
+  /** Told by another node counts as told. */
+  #onSignal(signal: Signal, from: NodeId): void {
+    if (signal.is !== 'typing' || from === this.#signals.node) return;
+    const { conv, user, on } = signal;
+    const now = this.#clock.monotonic();
+    this.#remember({ conv, user, isOn: on, toldMs: now, endsMs: now + OTHER_ENDS_MS });
+  }
+
+  #remember(typist: Typist): void {
+    this.#typists.set(`${typist.conv} ${typist.user}`, typist);
+    this.#cancel ??= this.#clock.after(LOOK_EVERY_MS, () => this.#endSilent());
   }
 
   #endSilent(): void {

@@ -151,6 +151,12 @@ export function parseChange(wire: string): ChangeBody {
   return JSON.parse(wire) as ChangeBody;
 }
 
+/** What stays of a change that cannot be stored: its numbers, and that there was something. */
+export function withoutContent(wire: string): string {
+  const { t, conv, seq, from, at, n, of } = parseChange(wire) as MessageChange & { readonly of?: Seq };
+  return JSON.stringify({ t, conv, seq, n, from, at, of, text: '', deleted: true });
+}
+
 /** The wire text of a `message` or `edit` whose message has been deleted for all: its content is erased everywhere. */
 export function erasedWire(wire: string): string {
   const {

@@ -1,9 +1,10 @@
 // How far each user has read and received each conversation. Kept by the last write, coalesced, stored within a second;
-// what is not stored yet is laid over the store's answer. The store's failure costs marks, never messages.
+// what is not stored yet is laid over the store's answer. The store's failure costs marks, never messages. What other nodes
+// move is heard by signals; as these may be lost, what is known is believed for a while only, where there are other nodes.
 import type { Clock } from '../ports/clock.ts';
 import type { Mark, MarkStore } from '../ports/marks.ts';
-import type { Signals } from '../ports/signals.ts';
-import type { ConvId, MessageNumber, UserId } from '../protocol/ids.ts';
+import type { NodeId, Signal, Signals } from '../ports/signals.ts';
+import type { ConvId, MessageNumber, Millis, UserId } from '../protocol/ids.ts';
 
 const STORE_AFTER_MS = 500;
 /** Marks that move within this time are told once. */
@@ -14,24 +15,41 @@ const KEEP = 50_000;
 export type Numbers = Pick<Mark, 'read' | 'received'>;
 const NONE: Numbers = { read: 0, received: 0 };
 
+type Known = Mark & {
+  /** When the store was asked for it, or it was set without asking. */
+  readonly atMs: Millis;
+};
+type Untold = Mark & { readonly by: string | null; readonly back: boolean };
+
 export class Marks {
   readonly #store: MarkStore;
   readonly #signals: Signals;
-  readonly #known = new Map<string, Mark>();
+  readonly #known = new Map<string, Known>();
   #unstored = new Map<string, Mark>();
-  #untold = new Map<string, Mark & { readonly by: string | null }>();
+  #untold = new Map<string, Untold>();
   #storing: Promise<void> = Promise.resolve();
   /** On their way to the store. */
   readonly #inFlight = new Set<ReadonlyMap<string, Mark>>();
   readonly #clock: Clock;
   #isFlushDue = false;
   readonly #onFault: (error: unknown) => void;
+  readonly #trustMs: Millis;
+  readonly #unsubscribe: () => void;
 
-  constructor(store: MarkStore, signals: Signals, clock: Clock, onFault: (error: unknown) => void) {
+  /** @param trustMs how long what is known is believed: the most that a lost signal of another node may mislead */
+  constructor(
+    store: MarkStore,
+    signals: Signals,
+    clock: Clock,
+    onFault: (error: unknown) => void,
+    trustMs: Millis = Number.POSITIVE_INFINITY,
+  ) {
     this.#store = store;
     this.#signals = signals;
     this.#clock = clock;
     this.#onFault = onFault;
+    this.#trustMs = trustMs;
+    this.#unsubscribe = signals.subscribe((signal, from) => this.#onSignal(signal, from));
   }
 
   /** All of a user's marks, by conversation. */
@@ -41,7 +59,7 @@ export class Marks {
     const underway = [...this.#inFlight, this.#unstored];
     const stored = await this.#store.ofUser(user);
     for (const some of [stored, ...underway.map((marks) => marks.values()), this.#unstored.values()]) {
-      for (const mark of some) if (mark.user === user) marks.set(mark.conv, this.#known.get(place(mark)) ?? mark);
+      for (const mark of some) if (mark.user === user) marks.set(mark.conv, this.#trusted(place(mark)) ?? mark);
     }
     return marks;
   }
@@ -87,7 +105,22 @@ export class Marks {
   }
 
   async close(): Promise<void> {
+    this.#unsubscribe();
     await this.flush();
+  }
+
+  /** Another node has moved a mark: what waits here for the same one must not take it back. */
+  #onSignal(signal: Signal, from: NodeId): void {
+    if (signal.is !== 'mark' || from === this.#signals.node) return;
+    const key = place(signal);
+    const known = this.#known.get(key);
+    if (known === undefined) return;
+    const read = signal.back ? signal.read : Math.max(known.read, signal.read);
+    const moved = { read, received: Math.max(known.received, signal.received) };
+    this.#known.set(key, { ...known, ...moved });
+    const [unstored, untold] = [this.#unstored.get(key), this.#untold.get(key)];
+    if (unstored !== undefined) this.#unstored.set(key, { ...unstored, ...moved });
+    if (untold !== undefined) this.#untold.set(key, { ...untold, ...moved });
   }
 
   async #put(marks: ReadonlyMap<string, Mark>): Promise<void> {
@@ -103,9 +136,31 @@ export class Marks {
   /** Makes the mark known, so that it can be read and moved in one step: of two at once neither takes the other back. */
   async #load(conv: ConvId, user: UserId): Promise<void> {
     const key = place({ conv, user });
-    if (this.#known.has(key)) return;
-    const stored = (await this.ofUser(user)).get(conv) ?? NONE;
-    if (!this.#known.has(key)) this.#known.set(key, { conv, user, ...stored });
+    if (this.#trusted(key) !== undefined) return;
+    const before = this.#known.get(key);
+    const stored = await this.#ask(conv, user, before);
+    if (this.#trusted(key) !== undefined) return;
+    const known = this.#known.get(key);
+    // Moved while the store was asked, from what was believed before.
+    const moved = known === undefined || known === before ? NONE : known;
+    const read = Math.max(stored.read, moved.read);
+    const received = Math.max(stored.received, moved.received);
+    this.#known.set(key, { conv, user, read, received, atMs: this.#clock.monotonic() });
+  }
+
+  /** What was believed goes on being so while the store does not answer. */
+  async #ask(conv: ConvId, user: UserId, before: Numbers | undefined): Promise<Numbers> {
+    try {
+      return (await this.ofUser(user)).get(conv) ?? NONE;
+    } catch (error) {
+      if (before === undefined) throw error;
+      return before;
+    }
+  }
+
+  #trusted(key: string): Known | undefined {
+    const known = this.#known.get(key);
+    return known !== undefined && this.#clock.monotonic() - known.atMs < this.#trustMs ? known : undefined;
   }
 
   #get(conv: ConvId, user: UserId): Numbers {
@@ -116,7 +171,8 @@ export class Marks {
     if (mark.read === before.read && mark.received === before.received) return;
     this.#remember(mark);
     if (this.#untold.size === 0) this.#clock.after(TELL_AFTER_MS, () => this.#tell());
-    this.#untold.set(place(mark), { ...mark, by });
+    const back = mark.read < before.read || this.#untold.get(place(mark))?.back === true;
+    this.#untold.set(place(mark), { ...mark, by, back });
   }
 
   #tell(): void {
@@ -129,8 +185,10 @@ export class Marks {
     const key = place(mark);
     this.#unstored.set(key, mark);
     if (!this.#isFlushDue) this.#scheduleFlush();
+    // Moving a mark confirms nothing that was believed of it.
+    const atMs = this.#known.get(key)?.atMs ?? this.#clock.monotonic();
     this.#known.delete(key);
-    this.#known.set(key, mark);
+    this.#known.set(key, { ...mark, atMs });
     if (this.#known.size <= KEEP) return;
     const oldest = this.#known.keys().next().value as string;
     if (!this.#unstored.has(oldest)) this.#known.delete(oldest);

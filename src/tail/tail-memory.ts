@@ -1,7 +1,8 @@
 // The tail in this node's memory: every change the store does not hold yet, and the latest ones beside, by conversation.
 // Reads lay it over the store's answer; a reader pins it before it asks the store, so that nothing slips between the two.
 
-import { type Change, covers, type Position } from '../ports/log.ts';
+import { ChatError } from '../errors.ts';
+import { type Change, covers, type Position, type Receipt } from '../ports/log.ts';
 import {
   type ChangeBody,
   type DeleteChange,
@@ -10,7 +11,7 @@ import {
   movesGuard,
   parseChange,
 } from '../protocol/changes.ts';
-import type { ConvId, Seq } from '../protocol/ids.ts';
+import type { ConvId, Key, Seq, UserId } from '../protocol/ids.ts';
 
 /** What a change costs in memory beside its text; measured, rounded up. */
 const ENTRY_BYTES = 200;
@@ -44,7 +45,7 @@ export class TailMemory {
   #watermark: Position;
   readonly #seen: number[];
   readonly #pins = new Set<Position>();
-  #waiting: { position: Position; resolve: () => void }[] = [];
+  #waiting: { position: Position; resolve: () => void; reject: (error: Error) => void }[] = [];
 
   /**
    * @param watermark what the store holds; the first change added follows it
@@ -62,6 +63,11 @@ export class TailMemory {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** What the store holds, as far as this node knows. */
+  get watermark(): Position {
+    return this.#watermark;
   }
 
   add(change: Change): void {
@@ -107,6 +113,15 @@ export class TailMemory {
     return (this.after(conv, upTo) ?? []).map((change) => parseChange(change.wire));
   }
 
+  /** What a key stands for, among the changes here. */
+  recall(conv: ConvId, user: UserId, key: Key): Receipt | null {
+    const run = this.#runs.get(conv);
+    const found = run?.changes.findLast(
+      (change, index) => index >= run.start && change.key === key && change.from === user,
+    );
+    return found === undefined ? null : { seq: found.seq, n: found.n, at: found.at };
+  }
+
   /** Changes of membership and settings that the store may not hold, in order of arrival. */
   unstoredGuards(): readonly Change[] {
     return this.#unstoredGuards;
@@ -114,16 +129,33 @@ export class TailMemory {
 
   /** Resolves when the memory has everything up to a position. */
   reach(position: Position): Promise<void> {
-    if (this.#reached(position)) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ position, resolve }));
+    if (this.hasReached(position)) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ position, resolve, reject }));
   }
 
-  #reached(position: Position): boolean {
+  /**
+   * Begins again, where the log went on without this memory: all it held is dropped, and what follows comes after the
+   * store's watermark. Who waits for a position of before waits in vain.
+   */
+  restart(watermark: Position): void {
+    this.#runs.clear();
+    this.#arrived = [];
+    this.#dropped = 0;
+    this.#bytes = 0;
+    this.#unstoredGuards = [];
+    this.#watermark = watermark;
+    this.#seen.splice(0, this.#seen.length, ...watermark);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { reject } of waiting) reject(new ChatError('unavailable'));
+  }
+
+  hasReached(position: Position): boolean {
     return position.every((offset, part) => (this.#seen[part] ?? 0) >= offset);
   }
 
   #wake(): void {
-    const ready = this.#waiting.filter((waiter) => this.#reached(waiter.position));
+    const ready = this.#waiting.filter((waiter) => this.hasReached(waiter.position));
     if (ready.length === 0) return;
     this.#waiting = this.#waiting.filter((waiter) => !ready.includes(waiter));
     for (const waiter of ready) waiter.resolve();

@@ -4,10 +4,35 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import { rows } from '../../src/config/settings.ts';
-import { type Environment, readConfig } from '../../src/config.ts';
+import { type ClusterConfig, type Environment, readConfig } from '../../src/config.ts';
 import { StartError } from '../../src/errors.ts';
 
 const LONG_SECRET = 'a-secret-of-more-than-32-characters';
+
+/** What is common to both modes when nothing is set. */
+const COMMON = {
+  host: '127.0.0.1',
+  port: 3000,
+  origins: [],
+  registration: 'open',
+  accessTtlMs: 900_000,
+  messageRate: 10,
+  messageBurst: 20,
+  httpRatePerMinute: 100,
+  authRatePerMinute: 10,
+  maxConnectionsPerUser: 100,
+  maxConnectionsPerAddress: 0,
+  trustProxy: [],
+  outboxBytes: 262_144,
+  logBudgetBytes: 1_073_741_824,
+  drainTimeMs: 10_000,
+  metricsPort: null,
+  metricsToken: null,
+  logLevel: 'info',
+};
+
+/** The least a cluster is started with. */
+const CLUSTER: Environment = { CHAT_MODE: 'cluster', CHAT_SECRET: LONG_SECRET };
 
 /** The lines an environment is refused with. */
 function faults(env: Environment): readonly string[] {
@@ -21,28 +46,25 @@ function faults(env: Environment): readonly string[] {
 }
 
 t.test('an empty environment is a whole configuration', async (t) => {
-  t.same(readConfig({}), {
-    mode: 'embedded',
-    host: '127.0.0.1',
-    port: 3000,
-    dataDir: resolve('data'),
-    secret: null,
-    origins: [],
-    registration: 'open',
-    accessTtlMs: 900_000,
-    messageRate: 10,
-    messageBurst: 20,
-    httpRatePerMinute: 100,
-    authRatePerMinute: 10,
-    maxConnectionsPerUser: 100,
-    maxConnectionsPerAddress: 0,
-    trustProxy: [],
-    outboxBytes: 262_144,
-    logBudgetBytes: 1_073_741_824,
-    drainTimeMs: 10_000,
-    metricsPort: null,
-    metricsToken: null,
-    logLevel: 'info',
+  t.same(readConfig({}), { ...COMMON, mode: 'embedded', dataDir: resolve('data'), secret: null });
+});
+
+t.test('a cluster needs a secret and nothing else', async (t) => {
+  t.same(readConfig(CLUSTER), {
+    ...COMMON,
+    mode: 'cluster',
+    secret: LONG_SECRET,
+    redisUrl: 'redis://127.0.0.1:6379',
+    redisEphemeralUrl: null,
+    durability: 'always',
+    partitions: 16,
+    mongoUrl: 'mongodb://127.0.0.1:27017/chatterbox',
+    s3Url: null,
+    s3Bucket: 'chatterbox',
+    s3Key: null,
+    s3Secret: null,
+    roles: ['gateway', 'api', 'persist'],
+    workers: 1,
   });
 });
 
@@ -76,6 +98,30 @@ t.test('a setting takes what its kind allows', async (t) => {
     [{ CHAT_LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
   ];
   for (const [env, expected] of good) t.match(readConfig(env), expected, JSON.stringify(env));
+});
+
+t.test('a setting of the cluster takes what its kind allows', async (t) => {
+  const good: readonly (readonly [Environment, Partial<ClusterConfig>])[] = [
+    [{ CHAT_PORT: '0' }, { port: 0 }],
+    [{ CHAT_REDIS_URL: 'redis://r' }, { redisUrl: 'redis://r' }],
+    [{ CHAT_REDIS_URL: 'rediss://me:p%2Cw@r:6380/2' }, { redisUrl: 'rediss://me:p%2Cw@r:6380/2' }],
+    [{ CHAT_REDIS_URL: 'redis://a:1, redis://b:2 ,redis://c:3' }, { redisUrl: 'redis://a:1,redis://b:2,redis://c:3' }],
+    [{ CHAT_REDIS_EPHEMERAL_URL: 'redis://[::1]:6379' }, { redisEphemeralUrl: 'redis://[::1]:6379' }],
+    [{ CHAT_REDIS_EPHEMERAL_URL: 'redis://a,redis://b' }, { redisEphemeralUrl: 'redis://a,redis://b' }],
+    [{ CHAT_REDIS_DURABILITY: 'everysec' }, { durability: 'everysec' }],
+    [{ CHAT_REDIS_DURABILITY: 'none' }, { durability: 'none' }],
+    [{ CHAT_LOG_PARTITIONS: '1' }, { partitions: 1 }],
+    [{ CHAT_LOG_PARTITIONS: '256' }, { partitions: 256 }],
+    ...[
+      'mongodb://db/chat',
+      'mongodb://me:p%40w@a:27017,b:27018,[::1]:27019/chat?replicaSet=rs0&w=majority',
+      'mongodb+srv://me:pw@cluster0.example.net/chat?authSource=admin',
+    ].map((mongoUrl) => [{ CHAT_MONGO_URL: mongoUrl }, { mongoUrl }] as const),
+    [{ CHAT_ROLES: 'persist' }, { roles: ['persist'] }],
+    [{ CHAT_ROLES: 'api, gateway' }, { roles: ['api', 'gateway'] }],
+    [{ CHAT_WORKERS: '8' }, { workers: 8 }],
+  ];
+  for (const [env, expected] of good) t.match(readConfig({ ...CLUSTER, ...env }), expected, JSON.stringify(env));
 });
 
 t.test('a setting refuses what its kind does not allow, in one line that names it', async (t) => {
@@ -130,11 +176,49 @@ t.test('a setting refuses what its kind does not allow, in one line that names i
   }
 });
 
-t.test('every setting of the embedded mode has a value that it refuses', async (t) => {
-  const anythingGoes = ['CHAT_DATA'];
-  for (const [, setting] of rows()) {
-    if (setting.only === 'cluster' || anythingGoes.includes(setting.name)) continue;
-    t.equal(faults({ [setting.name]: '\u0001' }).length, 1, setting.name);
+t.test('a setting of the cluster refuses what its kind does not allow, in one line that names it', async (t) => {
+  const wrong: readonly Environment[] = [
+    { CHAT_REDIS_URL: 'r:6379' },
+    { CHAT_REDIS_URL: 'http://r:6379' },
+    { CHAT_REDIS_URL: 'redis://' },
+    { CHAT_REDIS_URL: 'redis:///2' },
+    { CHAT_REDIS_URL: 'redis://a,b' },
+    { CHAT_REDIS_URL: 'redis://a,' },
+    { CHAT_REDIS_URL: 'redis://:p,w@r' },
+    { CHAT_REDIS_EPHEMERAL_URL: 'redis://a redis://b' },
+    { CHAT_REDIS_DURABILITY: 'no' },
+    { CHAT_LOG_PARTITIONS: '0' },
+    { CHAT_LOG_PARTITIONS: '257' },
+    { CHAT_MONGO_URL: 'mongodb://db' },
+    { CHAT_MONGO_URL: 'mongodb://db/' },
+    { CHAT_MONGO_URL: 'mongodb://db/?replicaSet=rs0' },
+    { CHAT_MONGO_URL: 'mongodb:///chat' },
+    { CHAT_MONGO_URL: 'mongodb://a,/chat' },
+    { CHAT_MONGO_URL: 'mongodb://db/a.b' },
+    { CHAT_MONGO_URL: 'mongodb://me:p@w@db/chat' },
+    { CHAT_MONGO_URL: 'postgres://db/chat' },
+    { CHAT_ROLES: 'gateway,all' },
+    { CHAT_ROLES: ',' },
+    { CHAT_WORKERS: '0' },
+    { CHAT_WORKERS: 'auto' },
+  ];
+  for (const env of wrong) {
+    const [name = ''] = Object.keys(env);
+    const lines = faults({ ...CLUSTER, ...env });
+    t.equal(lines.length, 1, JSON.stringify(env));
+    t.match(lines[0], new RegExp(`^${name} .*must be `));
+  }
+});
+
+t.test('every setting has a value that it refuses, in each mode that has it', async (t) => {
+  const anythingGoes = ['CHAT_DATA', 'CHAT_S3_BUCKET', 'CHAT_S3_KEY', 'CHAT_S3_SECRET'];
+  for (const mode of ['embedded', 'cluster'] as const) {
+    const { CHAT_SECRET: _, ...env } = mode === 'cluster' ? CLUSTER : {};
+    for (const [, { name, only }] of rows()) {
+      if ((only ?? mode) !== mode || anythingGoes.includes(name)) continue;
+      const lines = faults({ ...env, CHAT_SECRET: LONG_SECRET, [name]: '\u0001' });
+      t.equal(lines.filter((line) => line.startsWith(`${name} `) && line.includes('must be ')).length, 1, name);
+    }
   }
 });
 
@@ -147,6 +231,7 @@ t.test('every default is a value its own setting takes', async (t) => {
 t.test('an empty variable counts as not set', async (t) => {
   const empty = Object.fromEntries(rows().map(([, setting]) => [setting.name, '']));
   t.same(readConfig(empty), readConfig({}));
+  t.same(readConfig({ ...empty, ...CLUSTER }), readConfig(CLUSTER));
 });
 
 t.test('all faults are told at once, one line each', async (t) => {
@@ -168,17 +253,42 @@ t.test('names that do not begin with CHAT_ are left alone', async (t) => {
   t.same(faults({ PORT: 'x', CHATTER_PORT: 'x', chat_port: 'x' }), []);
 });
 
-t.test('the cluster mode is refused with the reason, and its settings are not called a contradiction', async (t) => {
-  t.match(faults({ CHAT_MODE: 'cluster', CHAT_REDIS_URL: 'redis://r' }), [/^CHAT_MODE .*not in this version/]);
-  t.equal(faults({ CHAT_MODE: 'cluster', CHAT_REDIS_URL: 'redis://r' }).length, 1);
+t.test('all faults are told at once in cluster mode too', async (t) => {
+  const lines = faults({ CHAT_MODE: 'cluster', CHAT_PROT: '80', CHAT_REDIS_URL: 'r', CHAT_DATA: '/data' });
+  t.same(
+    lines.map((line) => line.split(' ')[0]),
+    ['CHAT_PROT', 'CHAT_REDIS_URL', 'CHAT_DATA', 'CHAT_SECRET'],
+  );
 });
 
-t.test('every setting of the cluster mode is refused in embedded mode', async (t) => {
-  const cluster = rows().filter(([, setting]) => setting.only === 'cluster');
-  t.ok(cluster.length > 0);
-  for (const [, setting] of cluster) {
-    t.match(faults({ [setting.name]: 'x' }), [`${setting.name} is for CHAT_MODE=cluster, and this is embedded mode`]);
+t.test('a mode that does not exist is one fault, and the settings of both modes are looked at', async (t) => {
+  t.match(faults({ CHAT_MODE: 'both', CHAT_DATA: '/data', CHAT_REDIS_URL: 'redis://r' }), [/^CHAT_MODE .*must be /]);
+  t.equal(faults({ CHAT_MODE: 'both', CHAT_DATA: '/data', CHAT_REDIS_URL: 'redis://r' }).length, 1);
+  t.match(faults({ CHAT_MODE: 'both', CHAT_REDIS_URL: 'r' }), [/^CHAT_MODE /, /^CHAT_REDIS_URL /]);
+});
+
+t.test('every setting of the other mode is refused, whatever its value', async (t) => {
+  for (const [mode, other] of [
+    ['embedded', 'cluster'],
+    ['cluster', 'embedded'],
+  ] as const) {
+    const foreign = rows().filter(([, setting]) => setting.only === other);
+    const env = mode === 'cluster' ? CLUSTER : {};
+    t.ok(foreign.length > 0);
+    for (const [field, { name }] of foreign) {
+      t.same(faults({ ...env, [name]: 'x' }), [`${name} is for CHAT_MODE=${other}, and this is ${mode} mode`]);
+      t.notOk(field in readConfig(env), `${field} does not exist in ${mode} mode`);
+    }
   }
+});
+
+t.test('a cluster without a secret is refused in one line, which says what to give', async (t) => {
+  const lines = faults({ CHAT_MODE: 'cluster' });
+  t.equal(lines.length, 1);
+  t.match(lines[0], /^CHAT_SECRET is not set, nor CHAT_SECRET_FILE;/);
+  t.match(faults({ ...CLUSTER, CHAT_SECRET: '' }), [/^CHAT_SECRET is not set/]);
+  t.match(faults({ ...CLUSTER, CHAT_SECRET: 'short' }), [/^CHAT_SECRET must be at least 32/]);
+  t.equal(faults({ ...CLUSTER, CHAT_SECRET: 'short' }).length, 1, 'a wrong one is not also a missing one');
 });
 
 t.test('settings that contradict each other are refused', async (t) => {
@@ -194,6 +304,7 @@ t.test(
     const file = join(folder, 'secret');
     writeFileSync(file, `${LONG_SECRET}\n`);
     t.equal(readConfig({ CHAT_SECRET_FILE: file }).secret, LONG_SECRET);
+    t.equal(readConfig({ CHAT_MODE: 'cluster', CHAT_SECRET_FILE: file }).secret, LONG_SECRET);
     t.match(faults({ CHAT_SECRET_FILE: file, CHAT_SECRET: LONG_SECRET }), [/CHAT_SECRET and CHAT_SECRET_FILE/]);
     writeFileSync(file, '\n'.repeat(40));
     t.match(faults({ CHAT_SECRET_FILE: file }), [/^CHAT_SECRET_FILE .* at least 32 characters/]);
@@ -203,7 +314,9 @@ t.test(
 
 t.test('no fault shows a secret', async (t) => {
   for (const [, setting] of rows()) {
-    if (setting.secret === true) t.notMatch(faults({ [setting.name]: 'hush hush' }).join('\n'), 'hush', setting.name);
+    if (setting.secret !== true) continue;
+    t.notMatch(faults({ [setting.name]: 'hush hush' }).join('\n'), 'hush', setting.name);
+    t.notMatch(faults({ CHAT_MODE: 'cluster', [setting.name]: 'hush hush' }).join('\n'), 'hush', setting.name);
   }
 });
 

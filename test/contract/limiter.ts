@@ -86,6 +86,12 @@ export function limiterContract(t: Test, open: (bucket: Bucket, t: Test) => Prom
     }
   });
 
+  t.test('law 3: a cost above the burst is never granted, and takes nothing', async (t) => {
+    const { limiter } = await open({ rate: 10, burst: 3 }, t);
+    t.same(await limiter.take([{ key: 'ann', cost: 5 }]), [Number.POSITIVE_INFINITY]);
+    t.same(await limiter.take([{ key: 'ann', cost: 3 }]), [0]);
+  });
+
   t.test('law 4: a rate of 0 grants everything', async (t) => {
     const { limiter } = await open({ rate: 0, burst: 1 }, t);
     const waits = await limiter.take(Array.from({ length: 1_000 }, () => ({ key: 'ann', cost: 100 })));

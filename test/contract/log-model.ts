@@ -19,14 +19,25 @@ export class LogModel {
     this.#trimmed = Math.max(this.#trimmed, upTo);
   }
 
-  /** Takes the time of each change from what was made; all else must be as the laws say. */
+  /**
+   * Takes from what was made the time of each change and, between conversations, the order; all else must be as the laws
+   * say.
+   */
   check(items: readonly Append[], answers: readonly Appended[], made: readonly Change[]): void {
     const before = this.changes.length;
+    const places = new Map(made.map((change) => [`${change.conv} ${change.seq}`, change]));
+    const expected: Change[] = [];
     assert.deepEqual(
       answers,
-      items.map((item) => this.#append(item, (index) => made[index - before]?.at ?? 0)),
+      items.map((item) => this.#append(item, expected, (seq) => places.get(`${item.conv} ${seq}`))),
     );
+    this.changes.push(...expected.sort((one, other) => one.offset - other.offset));
     assert.deepEqual(made, this.changes.slice(before));
+    const offsets = made.map(({ offset }) => offset);
+    assert.deepEqual(
+      offsets,
+      Array.from(offsets, (_, index) => before + 1 + index),
+    );
   }
 
   checkState(state: LogState): void {
@@ -37,13 +48,13 @@ export class LogModel {
     assert.deepEqual(untrimmed, this.changes.slice(this.#trimmed));
   }
 
-  #append(item: Append, atOf: (index: number) => number): Appended {
+  #append(item: Append, into: Change[], madeOf: (seq: number) => Change | undefined): Appended {
     const { conv, from, key } = item;
     const known = key === null ? undefined : this.#receipts.get(`${conv} ${from} ${key}`);
     if (known !== undefined) return { is: 'ok', dup: true, ...known };
     let { seq, n, guard, at: last } = this.#heads.get(conv) ?? { seq: 0, n: 0, guard: 0, at: 0 };
     if (guard !== item.guard) return { is: 'moved', guard };
-    const at = atOf(this.changes.length);
+    const at = madeOf(seq + 1)?.at ?? 0;
     assert.ok(at >= last, `time went back in ${conv}`);
     const receipt = { seq: seq + 1, n: countsAsMessage(item.drafts[0]?.type ?? 'conv') ? n + 1 : 0, at };
     for (const { type, body } of item.drafts) {
@@ -51,7 +62,8 @@ export class LogModel {
       const number = countsAsMessage(type) ? ++n : 0;
       if (movesGuard(type)) guard = seq;
       const wire = wireText(type, conv, seq, number, from, at, key, body);
-      this.changes.push({ part: 0, offset: this.changes.length + 1, conv, seq, n: number, type, from, at, key, wire });
+      const offset = madeOf(seq)?.offset ?? 0;
+      into.push({ part: 0, offset, conv, seq, n: number, type, from, at, key, wire });
     }
     last = at;
     this.#heads.set(conv, { seq, n, guard, at: last });

@@ -5,6 +5,7 @@ import { keptLog, openMemoryLog } from '../../src/adapters/memory/log.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { logContract } from './log.ts';
 import { logFolder } from './log-folder.ts';
+import { redisUnderTest } from './log-redis.ts';
 
 // Figures of memory are of what is in use, not of what is yet to be collected.
 setFlagsFromString('--expose-gc');
@@ -32,4 +33,16 @@ logContract(t, 'sqlite', async (t, settings) => {
     return open;
   };
   return { log, reopen, store: (changes) => folder.store(changes) };
+});
+
+logContract(t, 'redis', async (t, settings) => {
+  const under = await redisUnderTest(t);
+  const log = await under.open(settings);
+  let open = log;
+  const reopen = async () => {
+    await open.close();
+    open = await under.open(settings);
+    return open;
+  };
+  return { log, reopen, store: (changes) => under.apply(open, changes) };
 });

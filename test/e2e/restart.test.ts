@@ -1,7 +1,7 @@
 // What was acknowledged is there after a drain and after a crash, and who reconnects misses nothing.
 import { randomUUIDv7 } from 'node:crypto';
 import t from 'tap';
-import { Replica, type Sent, server, Unanswered } from '../kit/index.ts';
+import { eventually, Replica, type Sent, server, Unanswered } from '../kit/index.ts';
 
 for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
   t.test(`after ${signal} everything is there, and sockets go on where they were`, async (t) => {
@@ -67,7 +67,7 @@ t.test('killed again and again while writing, nothing acknowledged is lost, and 
       }
     };
     const sends = Array.from({ length: 400 }, () => send(randomUUIDv7()));
-    await writer.next('message', () => acknowledged.size >= 100 * (round + 1));
+    await eventually(() => acknowledged.size >= 100 * (round + 1));
     const since = { epoch: follower.ready.epoch, convs: { [group]: replica.cursor } };
     await s.restart('SIGKILL');
     await Promise.all(sends);

@@ -8,6 +8,7 @@ import { openMemoryLog } from '../../src/adapters/memory/log.ts';
 import { memorySessions } from '../../src/adapters/memory/sessions.ts';
 import { memorySignals } from '../../src/adapters/memory/signals.ts';
 import { memoryStore } from '../../src/adapters/memory/store.ts';
+import { memoryTallies } from '../../src/adapters/memory/tallies.ts';
 import { memoryUsers } from '../../src/adapters/memory/users.ts';
 import { Directory, Rooms } from '../../src/conversations/index.ts';
 import { Counters } from '../../src/counters.ts';
@@ -73,6 +74,7 @@ export async function server(t: Test, options: Options = {}) {
   });
   const { log, ...talk } = await conversations(t, accounts);
   const app = await buildHttp({
+    tallies: memoryTallies(clock),
     ...talk,
     config: { ...NO_LIMITS, ...options.config },
     accounts,
@@ -115,7 +117,7 @@ async function conversations(t: Test, accounts: Accounts) {
   const store = memoryStore();
   const tail = new TailMemory(await store.messages.watermark(), 1_000_000);
   const directory = new Directory(store.conversations, tail, 1_000, () => false);
-  const reads = new Reads({ store: store.messages, tail, log });
+  const reads = new Reads({ store: store.messages, tail, log, clock });
   const marks = new Marks(store.marks, memorySignals(), clock, (error) => t.fail(String(error)));
   const path = new Path({
     log,
@@ -143,6 +145,7 @@ async function conversations(t: Test, accounts: Accounts) {
     onStored: (upTo) => tail.onStored(upTo),
     clock,
     onFault: (error) => t.fail(String(error)),
+    onPoison: (_change, error) => t.fail(String(error)),
   });
   const deliverTail = log.tail(await store.messages.watermark());
   const running = [path.deliver(deliverTail), persister.run()];

@@ -1,8 +1,10 @@
 // The front door for tests: a real server, and clients of it. The mode that all end-to-end tests run in is chosen here,
 // and only here, by CHAT_TEST_MODE.
+import { randomBytes } from 'node:crypto';
 import { type Account, Client, call, type DeviceOptions, type Host, type HttpOptions, type Reply } from './client.ts';
 import { Ledger } from './observer.ts';
 import { type Exit, type ServerOptions, type ServerProcess, startServer } from './process.ts';
+import { mongoDatabase, redisServer } from './services.ts';
 
 export type { Account, Reply } from './client.ts';
 export { Client } from './client.ts';
@@ -56,6 +58,7 @@ export async function server(
   t: Test,
   { fastClock = false, cheapPasswords = false, env, nodeArgs = [], ...options }: Options = {},
 ): Promise<Server> {
+  const services = MODE === 'cluster' ? await clusterServices(t) : {};
   const start = (dataDir?: string) =>
     startServer(t, {
       ...options,
@@ -65,9 +68,15 @@ export async function server(
         ...(fastClock ? preloaded('./fast-clock.ts') : []),
         ...(cheapPasswords ? preloaded('./cheap-passwords.ts') : []),
       ],
-      env: { CHAT_MODE: MODE, ...env },
+      env: { CHAT_MODE: MODE, ...services, ...env },
     });
   return new TestServer(t, await start(), start);
+}
+
+/** A Redis and a database of the test's own, as settings. */
+async function clusterServices(t: Test): Promise<Readonly<Record<string, string>>> {
+  const [redis, mongo] = await Promise.all([redisServer(t), mongoDatabase(t)]);
+  return { CHAT_REDIS_URL: redis.url, CHAT_MONGO_URL: mongo.url, CHAT_SECRET: randomBytes(32).toString('hex') };
 }
 
 class TestServer implements Server {

@@ -92,7 +92,9 @@ class Spawned implements Program {
   private readonly child: ChildProcessByStdio<null, Readable, Readable>;
 
   constructor(t: Owner, options: ServerOptions & { readonly dataDir: string }) {
-    const env = { ...cleanEnv(), ...KIT_ENV, CHAT_DATA: options.dataDir, ...options.env };
+    const isEmbedded = (options.env?.CHAT_MODE ?? 'embedded') === 'embedded';
+    const data = isEmbedded ? { CHAT_DATA: options.dataDir } : {};
+    const env = { ...cleanEnv(), ...KIT_ENV, ...data, ...options.env };
     const usual = [process.execPath, '--import', END_WITH_PARENT, ...(options.nodeArgs ?? []), MAIN] as const;
     const [program, ...words] = options.command ?? usual;
     const child = spawn(program, [...words, ...(options.args ?? [])], {

@@ -1,22 +1,12 @@
 // The log in memory, for tests and as the plainest reading of the port: the same laws, except that it survives only as
 // long as the object that holds it (`kept`) is handed to the next log.
 import { ChatError } from '../../errors.ts';
-import {
-  type Append,
-  type Appended,
-  type Change,
-  type Head,
-  type Log,
-  type LogState,
-  type Position,
-  PositionLost,
-  type Receipt,
-  type Tail,
-} from '../../ports/log.ts';
+import type { Append, Appended, Change, Head, Log, LogState, Position, Receipt, Tail } from '../../ports/log.ts';
 import { countsAsMessage, movesGuard, wireText } from '../../protocol/changes.ts';
 import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
+import { Feed, feedTail } from '../feed.ts';
 
-const MAX_BATCH = 512;
+const MAX_PAGE = 512;
 
 /** What outlives a log. Heads and receipts of trimmed changes stay here: no store stands behind this log. */
 export interface KeptLog {
@@ -47,7 +37,7 @@ class MemoryLog implements Log {
   readonly #kept: KeptLog;
   readonly #budgetBytes: number;
   readonly #now: () => Millis;
-  readonly #waiting = new Set<() => void>();
+  readonly #feed: Feed;
   #bytes: number;
   #closed = false;
 
@@ -56,6 +46,7 @@ class MemoryLog implements Log {
     this.#budgetBytes = budgetBytes;
     this.#now = now;
     this.#bytes = bytesOf(kept.changes);
+    this.#feed = new Feed(0, this.#head, kept.trimmed, async (after) => this.#page(after));
   }
 
   get #head(): number {
@@ -65,8 +56,9 @@ class MemoryLog implements Log {
   async append(items: readonly Append[]): Promise<readonly Appended[]> {
     this.#refuseClosed();
     if (this.#bytes >= this.#budgetBytes) throw new ChatError('overloaded', { afterMs: 1_000 });
+    const before = this.#kept.changes.length;
     const answers = items.map((item) => this.#appendItem(item));
-    this.#wake();
+    this.#feed.push(this.#kept.changes.slice(before));
     return answers;
   }
 
@@ -108,20 +100,8 @@ class MemoryLog implements Log {
     return this.#kept.receipts.get(keyName(conv, user, key)) ?? null;
   }
 
-  tail([after = 0]: Position): Tail {
-    return new MemoryTail(this, after > this.#head ? -1 : after);
-  }
-
-  /** The changes after an offset, at most a batch; undefined when the log is closed. */
-  take(after: number): readonly Change[] | undefined {
-    if (this.#closed) return undefined;
-    const { trimmed, changes } = this.#kept;
-    if (after < trimmed) throw new PositionLost(`the log begins after ${trimmed}`);
-    return changes.slice(after - trimmed, after - trimmed + MAX_BATCH);
-  }
-
-  get waiting(): Set<() => void> {
-    return this.#waiting;
+  tail(after: Position): Tail {
+    return feedTail([this.#feed], after);
   }
 
   async readIndex(): Promise<Position> {
@@ -144,69 +124,21 @@ class MemoryLog implements Log {
     if (count <= 0) return;
     this.#bytes -= bytesOf(kept.changes.splice(0, count));
     kept.trimmed += count;
-    this.#wake();
+    this.#feed.forget(kept.trimmed);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#wake();
+    this.#feed.end();
+  }
+
+  #page(after: number): readonly Change[] | null {
+    const { trimmed, changes } = this.#kept;
+    return after < trimmed ? null : changes.slice(after - trimmed, after - trimmed + MAX_PAGE);
   }
 
   #refuseClosed(): void {
     if (this.#closed) throw new ChatError('unavailable');
-  }
-
-  #wake(): void {
-    const calls = [...this.#waiting];
-    this.#waiting.clear();
-    for (const call of calls) call();
-  }
-}
-
-class MemoryTail implements Tail {
-  readonly #log: MemoryLog;
-  #after: number;
-  #ended = false;
-  #wake: (() => void) | undefined;
-  /** The last `next` asked: several at once are answered in turn. */
-  #turn: Promise<unknown> = Promise.resolve();
-
-  constructor(log: MemoryLog, after: number) {
-    this.#log = log;
-    this.#after = after;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<IteratorResult<readonly Change[]>> {
-    const turn = this.#turn.then(() => this.#pull());
-    this.#turn = turn.catch(() => undefined);
-    return turn;
-  }
-
-  async #pull(): Promise<IteratorResult<readonly Change[]>> {
-    while (!this.#ended) {
-      const batch = this.#log.take(this.#after);
-      if (batch === undefined) break;
-      if (batch.length > 0) {
-        this.#after += batch.length;
-        return { done: false, value: batch };
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        this.#log.waiting.add(resolve);
-      });
-    }
-    return { done: true, value: undefined };
-  }
-
-  async return(): Promise<IteratorResult<readonly Change[]>> {
-    this.#ended = true;
-    if (this.#wake !== undefined) this.#log.waiting.delete(this.#wake);
-    this.#wake?.();
-    return { done: true, value: undefined };
   }
 }
 

@@ -11,8 +11,8 @@ export function memoryMessages(views: Views): MessageStore {
   }
 
   return {
-    async apply(changes, upTo) {
-      views.apply(changes, upTo);
+    async apply(changes, upTo, epochs = []) {
+      views.apply(changes, upTo, epochs);
     },
 
     watermark: async () => Array.from(views.watermark, (offset) => offset ?? 0),

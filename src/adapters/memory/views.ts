@@ -1,7 +1,7 @@
 // What changes add up to, in the process's memory: the readable form of what the other adapters keep in tables.
 // Refuses a batch that would leave a hole, before it touches anything.
 import type { Change, Head, Position, Receipt } from '../../ports/log.ts';
-import { HoleError } from '../../ports/store.ts';
+import { EpochError, HoleError } from '../../ports/store.ts';
 import { type ChangeBody, erasedWire, movesGuard, parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Seq, UserId } from '../../protocol/ids.ts';
 import {
@@ -62,9 +62,13 @@ function concerns(change: Change, of: Seq): boolean {
 export class Views {
   readonly convs = new Map<ConvId, ConvView>();
   readonly watermark: number[] = [];
+  /** Of the parts, as on record (log-record.ts). */
+  readonly epochs: number[] = [];
 
-  /** @throws HoleError and nothing has changed */
-  apply(changes: readonly Change[], upTo: Position): void {
+  /** @throws HoleError, EpochError; then nothing has changed */
+  apply(changes: readonly Change[], upTo: Position, epochs: readonly number[]): void {
+    const isOutdated = ({ part }: Change) => (epochs[part] ?? 0) !== (this.epochs[part] ?? 0);
+    if (changes.some(isOutdated)) throw new EpochError();
     const newer = this.#unseen(changes);
     for (const [change, body] of newer) this.#view(change.conv).apply(change, body);
     for (const [part, offset] of upTo.entries()) {

@@ -2,10 +2,10 @@
 // way the next batch collects; nothing waits longer than that. Refuses a folder that another process uses.
 import { ChatError } from '../../errors.ts';
 import type { Append, Appended, Change, Log, LogState, Position, Receipt, Tail } from '../../ports/log.ts';
-import { type ChangeBody, countsAsMessage, parseChange, wireText } from '../../protocol/changes.ts';
+import { countsAsMessage, wireText } from '../../protocol/changes.ts';
 import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
+import { changeFrom, Feed, feedTail } from '../feed.ts';
 import { crash } from './crash.ts';
-import { Feed } from './log-feed.ts';
 import {
   type Committed,
   type LogOptions,
@@ -77,7 +77,7 @@ class SqliteLog implements Log {
     this.#budgetBytes = budgetBytes;
     this.#now = now;
     this.#untrimmedBytes = opened.untrimmedBytes;
-    this.#feed = new Feed(opened.head, opened.trimmed, (after) => this.#readPage(after));
+    this.#feed = new Feed(0, opened.head, opened.trimmed, (after) => this.#readPage(after));
     thread.onCrash((error) => {
       this.#feed.end(unavailable(error));
       onCrash(error);
@@ -110,7 +110,7 @@ class SqliteLog implements Log {
   }
 
   tail(after: Position): Tail {
-    return this.#feed.tail(after[0] ?? 0);
+    return feedTail([this.#feed], after);
   }
 
   /** One process appends, so its own head covers every append that has resolved. */
@@ -235,7 +235,7 @@ class SqliteLog implements Log {
   async #readPage(after: number): Promise<readonly Change[] | null> {
     try {
       const { wires } = await this.#thread.ask({ is: 'read', after });
-      return wires?.map((wire, index) => changeFrom(after + 1 + index, wire)) ?? null;
+      return wires?.map((wire, index) => changeFrom(0, after + 1 + index, wire)) ?? null;
     } catch (cause) {
       throw unavailable(cause);
     }
@@ -272,12 +272,6 @@ function appendedFrom({ numbers, before }: Committed, slot: number, item: Append
     seq++;
   }
   return { is: 'ok', dup: false, seq: first, n: firstN, at };
-}
-
-function changeFrom(offset: number, wire: string): Change {
-  const body: ChangeBody = parseChange(wire);
-  const { conv, seq, from, at, key = null } = body;
-  return { part: 0, offset, conv, seq, n: body.t === 'message' ? body.n : 0, type: body.t, from, at, key, wire };
 }
 
 function unavailable(cause: unknown): ChatError {

@@ -1,6 +1,7 @@
-// What tails read from: the latest changes in memory, shared by all tails and bounded in bytes; older ones by pages
-// from the file. A tail is only a position, so a slow one costs nothing more than a fast one.
-import { type Change, PositionLost, type Tail } from '../../ports/log.ts';
+// What the tails of one part of a log read from: the latest changes in memory, shared by all tails and bounded in bytes;
+// older ones by pages from wherever the log is. A tail is only a position, so a slow one costs nothing more than a fast one.
+import { type Change, type Position, PositionLost, type Tail } from '../ports/log.ts';
+import { type ChangeBody, parseChange } from '../protocol/changes.ts';
 
 /**
  * Bytes of the latest untrimmed changes kept for tails: seconds of a full load, so that a store that falls behind for
@@ -17,6 +18,9 @@ const NOWHERE = -1;
 type ReadPage = (after: number) => Promise<readonly Change[] | null>;
 
 export class Feed {
+  readonly epoch: number;
+  /** Of the log, as it is now. */
+  readonly lastHead: () => Promise<number>;
   readonly #readPage: ReadPage;
   /** The changes up to `head`, without gaps. */
   readonly #recent: Change[] = [];
@@ -27,7 +31,13 @@ export class Feed {
   #failure: Error | undefined;
   readonly #waiting = new Set<() => void>();
 
-  constructor(head: number, trimmed: number, readPage: ReadPage) {
+  /**
+   * @param epoch of the part, whose last change is `head`
+   * @param readHead asks the log itself, where it can be ahead of what has been pushed here
+   */
+  constructor(epoch: number, head: number, trimmed: number, readPage: ReadPage, readHead?: () => Promise<number>) {
+    this.lastHead = readHead ?? (async () => this.#head);
+    this.epoch = epoch;
     this.#head = head;
     this.#trimmed = trimmed;
     this.#readPage = readPage;
@@ -73,17 +83,12 @@ export class Feed {
     this.#wake();
   }
 
-  /** A position above the head is of another log: its tail is lost from the start, also once the head has passed it. */
-  tail(after: number): Tail {
-    return new FeedTail(this, after > this.#head ? NOWHERE : after);
-  }
-
   /** The changes after an offset, at most a batch; null when there are none yet; undefined when the feed has ended. */
   async take(after: number): Promise<readonly Change[] | null | undefined> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#ended) return undefined;
     if (after < this.#trimmed) throw new PositionLost(`the log begins after ${this.#trimmed}`);
-    if (after === this.#head) return null;
+    if (after >= this.#head) return null;
     const start = after - (this.#head - this.#recent.length);
     if (start >= 0) return this.#recent.slice(start, start + MAX_BATCH);
     const page = await this.#readPage(after);
@@ -108,17 +113,52 @@ export class Feed {
   }
 }
 
+/**
+ * A tail of several parts at once.
+ * @param feeds one a part; those left out are not read
+ * @param after a position above the log's head is of another log: its tail is lost from the start, also once the head has
+ *   passed it
+ */
+export function feedTail(feeds: readonly (Feed | undefined)[], after: Position): Tail {
+  const cursors = feeds.flatMap((feed, part) => {
+    if (feed === undefined) return [];
+    return [new Cursor(feed, after[part] ?? 0)];
+  });
+  return new FeedTail(
+    cursors,
+    feeds.map((feed) => feed?.epoch ?? 0),
+  );
+}
+
+class Cursor {
+  readonly feed: Feed;
+  after: number;
+  /** Resolves when it is known whether the log reaches up to where the cursor starts; null: it does. */
+  checked: Promise<void> | null;
+
+  constructor(feed: Feed, after: number) {
+    this.feed = feed;
+    this.after = after;
+    this.checked = after > feed.head ? this.#check() : null;
+  }
+
+  async #check(): Promise<void> {
+    if (this.after > (await this.feed.lastHead())) this.after = NOWHERE;
+    this.checked = null;
+  }
+}
+
 class FeedTail implements Tail {
-  readonly #feed: Feed;
-  #after: number;
+  readonly epochs: readonly number[];
+  readonly #cursors: readonly Cursor[];
   #ended = false;
   #wake: (() => void) | undefined;
   /** The last `next` asked: several at once are answered in turn. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(feed: Feed, after: number) {
-    this.#feed = feed;
-    this.#after = after;
+  constructor(cursors: readonly Cursor[], epochs: readonly number[]) {
+    this.epochs = epochs;
+    this.#cursors = cursors;
   }
 
   [Symbol.asyncIterator](): this {
@@ -139,28 +179,45 @@ class FeedTail implements Tail {
 
   async #pull(): Promise<IteratorResult<readonly Change[]>> {
     while (!this.#ended) {
-      const batch = await this.#feed.take(this.#after);
+      const batch = await this.#take();
       if (batch === undefined || this.#ended) break;
-      if (batch === null) {
-        await this.#news();
-      } else {
-        this.#after += batch.length;
-        return { done: false, value: batch };
-      }
+      if (batch.length > 0) return { done: false, value: batch };
+      await this.#news();
     }
     return { done: true, value: undefined };
+  }
+
+  /** What there is in all parts, at most a batch of each; undefined when the log has ended. */
+  async #take(): Promise<readonly Change[] | undefined> {
+    let all: readonly Change[] = [];
+    for (const cursor of this.#cursors) {
+      if (cursor.checked !== null) await cursor.checked;
+      const batch = await cursor.feed.take(cursor.after);
+      if (batch === undefined) return undefined;
+      if (batch === null) continue;
+      cursor.after += batch.length;
+      all = all.length === 0 ? batch : [...all, ...batch];
+    }
+    return all;
   }
 
   async #news(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    this.#feed.onNews(this.#after, resolve);
+    for (const { feed, after } of this.#cursors) feed.onNews(after, resolve);
     await promise;
-    this.#feed.offNews(resolve);
+    for (const { feed } of this.#cursors) feed.offNews(resolve);
     this.#wake = undefined;
   }
 }
 
 function costOf(change: Change): number {
   return change.wire.length + CHANGE_OVERHEAD_BYTES;
+}
+
+/** A change as read back from its wire text. */
+export function changeFrom(part: number, offset: number, wire: string): Change {
+  const body: ChangeBody = parseChange(wire);
+  const { conv, seq, from, at, key = null } = body;
+  return { part, offset, conv, seq, n: body.t === 'message' ? body.n : 0, type: body.t, from, at, key, wire };
 }

@@ -1,0 +1,80 @@
+// Sessions in MongoDB. A refresh token is known by its hash and the generation it belongs to; tokens handed out for the
+// same predecessor share one generation. Every token issued is remembered for as long as a login can go without being
+// renewed (LOGIN_DAYS); what is older is forgotten by the database itself, the session last.
+import type { Rotation, Session, SessionStore } from '../../ports/accounts.ts';
+import type { Millis, SessionId } from '../../protocol/ids.ts';
+import type { Database } from './database.ts';
+import type { SessionDoc, TokenDoc } from './documents.ts';
+
+function sessionOf({ _id, user, createdAt }: SessionDoc): Session {
+  return { id: _id, user, createdAt };
+}
+
+/**
+ * Law 4 in one step, on the session's document; all expressions see it as it was before.
+ * @param generation of the token that is used
+ */
+function rotation(generation: number, now: Millis, graceMs: Millis) {
+  const isCurrent = { $eq: ['$generation', generation] };
+  const isWithinGrace = { $lte: [{ $subtract: [now, '$rotatedAt'] }, graceMs] };
+  const isRepeat = { $and: [{ $eq: ['$generation', generation + 1] }, isWithinGrace] };
+  const isNew = { $and: [{ $not: ['$ended'] }, isCurrent] };
+  const fields = {
+    ended: { $or: ['$ended', { $not: [{ $or: [isCurrent, isRepeat] }] }] },
+    generation: { $cond: [isNew, generation + 1, '$generation'] },
+    rotatedAt: { $cond: [isNew, now, '$rotatedAt'] },
+    usedAt: '$$NOW',
+  };
+  return [{ $set: fields }];
+}
+
+export function mongoSessions(database: Database): SessionStore {
+  const { sessions, tokens } = database.collections;
+
+  async function issue(hash: string, id: SessionId, generation: number): Promise<void> {
+    const fields = { session: { $literal: id }, generation, issuedAt: '$$NOW' };
+    await database.run((session) => tokens.updateOne({ _id: hash }, [{ $set: fields }], { session, upsert: true }));
+  }
+
+  return {
+    async open({ id, user, createdAt }, refreshHash) {
+      await issue(refreshHash, id, 1);
+      const fields = { user: { $literal: user }, createdAt, generation: 1, rotatedAt: createdAt, ended: false };
+      const insert = [{ $set: { ...fields, usedAt: '$$NOW' } }];
+      await database.run((session) => sessions.updateOne({ _id: id }, insert, { session, upsert: true }));
+    },
+
+    async get(id) {
+      const [doc] = await database.read<SessionDoc>('sessions', [{ $match: { _id: id, ended: false } }]);
+      return doc === undefined ? null : sessionOf(doc);
+    },
+
+    async rotate(refreshHash, nextHash, now, graceMs): Promise<Rotation> {
+      const [token] = await database.read<TokenDoc>('tokens', [{ $match: { _id: refreshHash } }]);
+      if (token === undefined) return { is: 'unknown' };
+      const { session: id, generation } = token;
+      // Whether it is current or repeated, its successor is of the next generation. Where it is neither, nobody is told.
+      await issue(nextHash, id, generation + 1);
+      const options = { returnDocument: 'after' } as const;
+      const decided = await database.run((session) =>
+        sessions.findOneAndUpdate({ _id: id }, rotation(generation, now, graceMs), { ...options, session }),
+      );
+      if (decided === null) return { is: 'unknown' };
+      return { is: decided.ended ? 'reused' : 'rotated', session: sessionOf(decided) };
+    },
+
+    async end(id) {
+      await database.run((session) => sessions.updateOne({ _id: id }, { $set: { ended: true } }, { session }));
+    },
+
+    async endOthers(user, keep) {
+      const others = { user, ended: false, ...(keep === null ? {} : { _id: { $ne: keep } }) };
+      const live = await database.read<SessionDoc>('sessions', [{ $match: others }, { $project: { _id: 1 } }]);
+      const ids = live.map(({ _id }) => _id);
+      if (ids.length === 0) return [];
+      const ended = { $set: { ended: true } };
+      await database.run((session) => sessions.updateMany({ _id: { $in: ids } }, ended, { session }));
+      return ids;
+    },
+  };
+}

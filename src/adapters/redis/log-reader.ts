@@ -1,0 +1,158 @@
+// Reads parts of the log into their feeds: `XREAD` from this node's own position, over a connection that does nothing else
+// and lives as long as one life of the server. Not by XREADGROUP NOACK: that is a write (an fsync a call), and it loses what
+// was in a reply that was cut off. Where the log cannot go on without a gap the feed ends, and its tails are lost.
+import type { Redis } from 'ioredis';
+import type { Change } from '../../ports/log.ts';
+import { changeFrom, type Feed } from '../feed.ts';
+import { partKeys } from './log-keys.ts';
+
+/** A call waits this long for news; a server that says nothing for three times as long is given up. */
+const BLOCK_MS = 1_000;
+export const SILENT_MS = 3_000;
+/** Entries of one reply and part; an entry is a batch of up to half a megabyte. */
+const MAX_ENTRIES = 16;
+/** After a pause this long (a stopped process) the log may have been trimmed past this node. */
+const PAUSE_MS = 3_000;
+const RETRY_MS = 100;
+
+export type StreamEntry = readonly [id: string, fields: readonly string[]];
+
+/** A part as this node reads it. */
+export interface ReadPart {
+  readonly part: number;
+  /** Another one once the part had to begin anew. */
+  feed: Feed;
+}
+
+interface Deps {
+  readonly parts: readonly ReadPart[];
+  connect(): Promise<Redis>;
+  /** Before anything is read from a life of the server; resolves when what was read from the one before is on record. */
+  onConnected(redis: Redis): Promise<void>;
+  onDisconnected(): void;
+  /** Makes sure that the part can be appended to; resolves when it can. */
+  open(part: number): Promise<void>;
+  /** The part cannot go on for this node: gives it a new feed. */
+  renew(read: ReadPart, reason: string): Promise<void>;
+}
+
+export class Reader {
+  readonly #deps: Deps;
+  #redis: Redis | undefined;
+  #isClosed = false;
+  #isSuspect = false;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#ended = this.#run();
+  }
+
+  /** Something contradicts what this node knows of its parts: they are checked before anything more is read. */
+  suspect(): void {
+    this.#isSuspect = true;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#redis?.disconnect();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      // A failure is a connection that was lost or could not be had; the next one checks what has become of the log.
+      await this.#session().catch(() => undefined);
+      this.#redis?.disconnect();
+      this.#deps.onDisconnected();
+      if (!this.#isClosed) await pause(RETRY_MS);
+    }
+  }
+
+  async #session(): Promise<void> {
+    const redis = await this.#deps.connect();
+    this.#redis = redis;
+    await this.#deps.onConnected(redis);
+    for (let lastMs = Number.NEGATIVE_INFINITY; !this.#isClosed; ) {
+      const nowMs = performance.now();
+      if (this.#isSuspect || nowMs - lastMs > PAUSE_MS) await this.#verify(redis);
+      lastMs = nowMs;
+      await this.#read(redis);
+    }
+  }
+
+  async #read(redis: Redis): Promise<void> {
+    const { parts } = this.#deps;
+    const keys = parts.map(({ part }) => partKeys(part).log);
+    const positions = parts.map(({ feed }) => `${feed.head}-0`);
+    const words = ['COUNT', MAX_ENTRIES, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...positions].map(String);
+    const reply = streamsOf(await redis.call('XREAD', ...words));
+    for (const [stream, entries] of reply) {
+      const read = parts[keys.indexOf(stream)];
+      if (read !== undefined) await this.#push(read, entries);
+    }
+  }
+
+  async #push(read: ReadPart, entries: readonly StreamEntry[]): Promise<void> {
+    for (const entry of entries) {
+      const changes = changesOf(read.part, entry);
+      const first = changes[0]?.offset ?? 0;
+      const { head } = read.feed;
+      if (first > head + 1) return this.#deps.renew(read, `it goes on at ${first}, after ${head}`);
+      read.feed.push(first <= head ? changes.slice(head + 1 - first) : changes);
+    }
+  }
+
+  /** Whether each part is still the one its feed is of, and still has what comes next. */
+  async #verify(redis: Redis): Promise<void> {
+    this.#isSuspect = false;
+    for (const read of this.#deps.parts) {
+      let meta = await metaOf(redis, read.part);
+      if (meta.epoch === 0 || meta.head < read.feed.head) {
+        await this.#deps.open(read.part);
+        meta = await metaOf(redis, read.part);
+      }
+      if (meta.epoch !== read.feed.epoch) await this.#deps.renew(read, `epoch ${read.feed.epoch} has ended`);
+      else if (meta.head < read.feed.head) await this.#deps.renew(read, `it ends at ${meta.head}`);
+      else if (meta.trimmed > read.feed.head) await this.#deps.renew(read, `it begins after ${meta.trimmed}`);
+    }
+  }
+}
+
+export interface PartMeta {
+  /** 0: there is none. */
+  readonly epoch: number;
+  readonly head: number;
+  readonly trimmed: number;
+}
+
+export async function metaOf(redis: Pick<Redis, 'hmget'>, part: number): Promise<PartMeta> {
+  const [epoch = 0, head = 0, trimmed = 0] = (await redis.hmget(partKeys(part).meta, 'epoch', 'head', 'trimmed')).map(
+    Number,
+  );
+  return { epoch, head, trimmed };
+}
+
+/** RESP3 answers with a map, which the driver gives as one flat list. */
+function streamsOf(reply: unknown): [stream: string, entries: readonly StreamEntry[]][] {
+  const flat = (reply ?? []) as readonly unknown[];
+  const streams: [string, readonly StreamEntry[]][] = [];
+  for (let index = 0; index < flat.length; index += 2) {
+    streams.push([flat[index] as string, flat[index + 1] as readonly StreamEntry[]]);
+  }
+  return streams;
+}
+
+/** An entry holds consecutive changes; its id is the offset of the last. */
+export function changesOf(part: number, [id, fields]: StreamEntry): Change[] {
+  const wires = (fields[fields.indexOf('w') + 1] ?? '').split('\n');
+  const last = Number.parseInt(id, 10);
+  return wires.map((wire, index) => changeFrom(part, last - wires.length + 1 + index, wire));
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -3,7 +3,7 @@
 import type { Server } from 'node:http';
 import type { FastifyListenOptions } from 'fastify';
 import type { Logger } from 'pino';
-import { type Accounts, createAccounts } from './accounts/index.ts';
+import { type Accounts, createAccounts, watchEnded } from './accounts/index.ts';
 import type { Adapters } from './app/adapters.ts';
 import { openCluster } from './app/cluster.ts';
 import { openEmbedded } from './app/embedded.ts';
@@ -218,6 +218,10 @@ async function serve(config: Config, adapters: Adapters, logger: Logger, company
   const node = buildNode(ground, accounts);
   const delivery = await startDelivery(ground, node);
   const persisting = startPersisting(ground, node);
+  const watching =
+    adapters.others === null
+      ? null
+      : watchEnded({ ...adapters, onEnded: (sessions) => node.gateway.endSessions(sessions) });
   const neighbours =
     adapters.others === null ? null : new Neighbours(adapters.signals, adapters.clock, node.presence.roster);
   const ownMetrics = createMetrics(node.counters, {
@@ -253,6 +257,7 @@ async function serve(config: Config, adapters: Adapters, logger: Logger, company
       await node.gateway.drain(config.drainTimeMs);
       await http.close();
       metricsServer?.close();
+      watching?.();
       neighbours?.stop();
       node.presence.stop();
       node.typing.stop();

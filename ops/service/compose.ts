@@ -31,6 +31,11 @@ export async function composeUp(service: ComposeService): Promise<number> {
   );
 }
 
+/** Its data stays, and `composeUp` brings it back with them, on another port. */
+export async function composeStop(service: ComposeService): Promise<void> {
+  await compose('finish', 'stop', service);
+}
+
 export async function composeRemove(service: ComposeService): Promise<void> {
   await compose('finish', 'rm', '--stop', '--force', '--volumes', service);
 }

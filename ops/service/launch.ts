@@ -64,7 +64,7 @@ export async function launch(plan: ServerPlan): Promise<Server> {
 }
 
 /** A port of the loopback that nobody listens on now. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
     if ((await isFree(port)) && (await isFree(port + CLUSTER_BUS_OFFSET))) return port;

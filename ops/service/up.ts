@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeStateFolder, removeEmptyStateFolder, stateFolder } from './cache.ts';
-import { composeDown, composeRemove, composeUp, doesComposeAnswer } from './compose.ts';
+import { composeDown, composeRemove, composeStop, composeUp, doesComposeAnswer } from './compose.ts';
 import { Failure, type Say } from './failure.ts';
 import { birthOf } from './identity.ts';
 import { undoable } from './interrupt.ts';
@@ -108,6 +108,13 @@ export async function down(say: Say): Promise<void> {
 export async function isAlive(record: ServiceRecord): Promise<boolean> {
   if (record.process !== null && birthOf(record.process.pid) !== record.process.birth) return false;
   return doesAnswer(`tcp://127.0.0.1:${record.port}`);
+}
+
+/** Ends it and keeps its data and its record: `up` brings it back with them. */
+export async function halt(record: ServiceRecord): Promise<void> {
+  const { compose } = SERVICE_KINDS[record.service];
+  if (record.process !== null) await stop(record.process);
+  else if (compose !== null) await composeStop(compose);
 }
 
 async function remove(record: ServiceRecord): Promise<void> {

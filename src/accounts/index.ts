@@ -9,6 +9,7 @@ import { createPeople, type People } from './people.ts';
 import { createSignIn, type SignIn } from './sign-in.ts';
 import { type Caller, readAccess, type Tokens } from './tokens.ts';
 
+export { watchEnded } from './ended.ts';
 export type { Names } from './names.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
 export { type Me, type People, profileOf } from './people.ts';

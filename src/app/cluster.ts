@@ -7,7 +7,7 @@ import { memoryTallies } from '../adapters/memory/tallies.ts';
 import { openMongoStore } from '../adapters/mongo/store.ts';
 import { redisClient } from '../adapters/redis/connection.ts';
 import { EPHEMERAL_TIMEOUT_MS, redisLimiter } from '../adapters/redis/limiter.ts';
-import { openRedisLog } from '../adapters/redis/log.ts';
+import { openRedisLog, type RedisLog } from '../adapters/redis/log.ts';
 import { redisSignals } from '../adapters/redis/signals.ts';
 import { redisTallies } from '../adapters/redis/tallies.ts';
 import type { ClusterConfig } from '../config.ts';
@@ -28,7 +28,7 @@ export async function openCluster(config: ClusterConfig, logger: Logger): Promis
   const ephemeral = openEphemeral(config, clock, logger);
   const { node } = ephemeral.signals;
   const persists = config.roles.includes('persist');
-  let log: Log | undefined;
+  let log: RedisLog | undefined;
   return {
     ...store,
     ...ephemeral,
@@ -44,8 +44,12 @@ export async function openCluster(config: ClusterConfig, logger: Logger): Promis
       persists,
       carriers: async () => (await store.logRecord.liveNodes()).flatMap((live) => (live.persists ? [live.node] : [])),
     },
-    missing: () => [],
-    setAside: () => undefined,
+    missing: () => log?.missing ?? [],
+    setAside: (change, error) => {
+      const { conv, seq } = change;
+      logger.error({ err: error, conv, seq }, 'the store cannot take a change; it is set aside');
+      log?.setAside(change, String(error)).catch((fault: unknown) => logger.error({ err: fault }, 'not set aside'));
+    },
     close: async () => {
       await log?.close();
       await ephemeral.close();
@@ -60,7 +64,7 @@ async function openLog(
   store: { readonly messages: MessageStore; readonly logRecord: LogRecord },
   tail: TailMemory,
   logger: Logger,
-): Promise<Log> {
+): Promise<RedisLog> {
   const opened = Promise.withResolvers<Log>();
   const log = await openRedisLog({
     urls: redisUrl,

@@ -66,7 +66,7 @@ function onMark(
 }
 
 /** The sessions were logged out, here or elsewhere. */
-function onEnded(sessions: readonly string[], hub: Hub<Connection>): void {
+export function onEnded(sessions: readonly string[], hub: Hub<Connection>): void {
   for (const user of hub.users) {
     for (const connection of [...user.connections, ...user.greeting]) {
       if (connection.session !== null && sessions.includes(connection.session)) connection.close('session_revoked');

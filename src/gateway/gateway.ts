@@ -12,12 +12,12 @@ import type { Clock } from '../ports/clock.ts';
 import type { Signals } from '../ports/signals.ts';
 import type { Welcome } from '../protocol/answers.ts';
 import { decode, type Refused } from '../protocol/codec.ts';
-import type { Millis } from '../protocol/ids.ts';
+import type { Millis, SessionId } from '../protocol/ids.ts';
 import { AUTH_TIMEOUT_MS, FLOOD_BURSTS, HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_TEXT } from '../protocol/limits.ts';
 import { Connection, type Shared } from './connection.ts';
 import type { Context } from './context.ts';
 import { dispatch } from './dispatch.ts';
-import { onPresence, onSignal } from './ephemeral.ts';
+import { onEnded, onPresence, onSignal } from './ephemeral.ts';
 import { presenceConvs, releaseUser, statuses, WANT_ALL } from './opening.ts';
 import type { Flusher } from './outbox.ts';
 import { Wheel } from './wheel.ts';
@@ -219,6 +219,11 @@ export class Gateway {
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
     for (const connection of this.#connections) connection.ws.terminate();
     this.#server.close();
+  }
+
+  /** Closes the sockets of sessions that have ended; once more changes nothing. */
+  endSessions(sessions: readonly SessionId[]): void {
+    onEnded(sessions, this.#context.hub);
   }
 
   /** The log has gone on without this node: whoever is connected begins again with its cursors, here or elsewhere. */

@@ -11,6 +11,7 @@
 //     again (two tabs); anything else that was ever issued → `reused`, and the session has ended.
 //  5. A session that ended stays ended; `get` answers null for it.
 //  6. Refresh tokens are known only by their SHA-256.
+//  7. `endedWithin` gives every session that ended in the last so many ms, by the store's own clock, wherever it was ended.
 import type { Millis, SessionId, UserId } from '../protocol/ids.ts';
 
 export interface User {
@@ -61,6 +62,8 @@ export interface SessionStore {
   rotate(refreshHash: string, nextHash: string, now: Millis, graceMs: Millis): Promise<Rotation>;
   /** Ends one session; ending an ended one changes nothing. */
   end(id: SessionId): Promise<void>;
+  /** Law 7; for those who may have missed that they were told. */
+  endedWithin(ms: Millis): Promise<readonly SessionId[]>;
   /** Ends all of a user's sessions but one. @returns those that ended */
   endOthers(user: UserId, keep: SessionId | null): Promise<readonly SessionId[]>;
 }

@@ -25,6 +25,8 @@ export interface NodeReport {
   readonly node: string;
   /** For each part, which life of the log's server the node reads from; null: from none. */
   readonly runs: readonly (string | null)[];
+  /** The epoch of each part that `seen` is of. */
+  readonly epochs: readonly number[];
   /** Final for every life of the server before that one. */
   readonly seen: Position;
   /** Whether the node carries the log into the store. */

@@ -3,7 +3,7 @@ import { createHmac, createSign, generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { clientFrame, OPCODE } from '../kit/raw.ts';
+import { clientFrame, clientText, OPCODE } from '../kit/raw.ts';
 import { type Arena, type Attack, arena, closingOf, newId, withstand } from './kit.ts';
 
 const place = await arena(t);
@@ -92,7 +92,8 @@ const BAD_TOKENS: Readonly<Record<string, string>> = {
 /** Said by a raw connection that is welcomed, and what it is closed with. */
 async function say(arena: Arena, ...frames: readonly (object | string)[]): Promise<object> {
   const raw = await arena.open();
-  for (const frame of frames) raw.send(frame);
+  // In one piece: what comes behind must not find its forerunner done with.
+  raw.write(...frames.map((frame) => clientText(frame)));
   return closingOf(raw);
 }
 

@@ -24,7 +24,7 @@ const NEVER = { epoch: 0, stored: 0 };
 const c1 = conv('c1');
 
 function reportOf(node: string, fields: Partial<NodeReport> = {}): NodeReport {
-  return { node, runs: ['run', null], seen: [7, 0], persists: true, ...fields };
+  return { node, runs: ['run', null], epochs: [], seen: [7, 0], persists: true, ...fields };
 }
 
 export function logRecordContract(t: Test, open: (t: Test) => Promise<LogRecordUnderTest>): void {

@@ -129,6 +129,19 @@ export function sessionsContract(t: Test, open: (t: Test) => Promise<SessionsUnd
     t.same(await sessions.endOthers('ann' as UserId, null), []);
   });
 
+  t.test('law 7: whichever way a session ended, it is told for a while', async (t) => {
+    const { sessions } = await open(t);
+    for (const id of ['s1', 's2', 's3', 's4']) await sessions.open(login(id), `h-${id}`);
+    t.same(await sessions.endedWithin(60_000), []);
+    await sessions.end('s1' as SessionId);
+    await sessions.rotate('h-s2', 'h-s2-2', START, GRACE_MS);
+    await sessions.rotate('h-s2-2', 'h-s2-3', START, GRACE_MS);
+    await sessions.rotate('h-s2', 'h-s2-4', START, GRACE_MS);
+    await sessions.endOthers('ann' as UserId, 's4' as SessionId);
+    t.same([...(await sessions.endedWithin(60_000))].sort(), ['s1', 's2', 's3']);
+    t.same(await sessions.endedWithin(-60_000), [], 'but not for ever');
+  });
+
   t.test('law 5: sessions, their ends and their tokens are there after everything is opened again', async (t) => {
     const { sessions, reopen } = await open(t);
     if (reopen === undefined) return t.pass('nothing survives this adapter, by design');

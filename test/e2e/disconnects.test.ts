@@ -52,7 +52,7 @@ async function pullWhatIsBehind(client: Client, follower: Follower): Promise<voi
   for (;;) {
     const { conv } = await client.next('behind');
     follower.pulls++;
-    await client.pull(conv, client.observer.cursors()[conv] ?? 0, 1 + chance.whole(50));
+    await client.pull(conv, client.observer.cursors()[conv] ?? 0, 10 + chance.whole(50));
   }
 }
 

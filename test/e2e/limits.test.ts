@@ -39,8 +39,8 @@ t.test('a flood is closed, and the others notice nothing', async (t) => {
   const [ann, bob] = await limited.clients('ann', 'bob');
   const group = await ann.group([bob]);
   await bob.hears(group);
-  for (let count = 0; count < 200; count++)
-    ann.signal({ t: 'message', id: `one-of-a-flood-${count}`, conv: group, text: 'x' });
+  // The first ones may be answered before the end.
+  for (let count = 0; count < 200; count++) ann.send(group, 'x').catch(() => undefined);
   t.match(await ann.ended(), { code: 4004 });
   await bob.send(group, 'still here');
 });

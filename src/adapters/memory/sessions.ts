@@ -8,7 +8,8 @@ interface Entry {
   generation: number;
   /** When the current generation began. */
   rotatedAt: Millis;
-  ended: boolean;
+  /** 0: it has not. */
+  endedAt: Millis;
 }
 
 export function memorySessions(): SessionStore {
@@ -16,20 +17,20 @@ export function memorySessions(): SessionStore {
   const tokens = new Map<string, { readonly entry: Entry; readonly generation: number }>();
 
   function endEntry(entry: Entry): SessionId {
-    entry.ended = true;
+    if (entry.endedAt === 0) entry.endedAt = Date.now();
     return entry.session.id;
   }
 
   return {
     async open(session, refreshHash) {
-      const entry = { session, generation: 1, rotatedAt: session.createdAt, ended: false };
+      const entry = { session, generation: 1, rotatedAt: session.createdAt, endedAt: 0 };
       entries.set(session.id, entry);
       tokens.set(refreshHash, { entry, generation: 1 });
     },
 
     async get(id) {
       const entry = entries.get(id);
-      return entry === undefined || entry.ended ? null : entry.session;
+      return entry === undefined || entry.endedAt > 0 ? null : entry.session;
     },
 
     async rotate(refreshHash, nextHash, now, graceMs) {
@@ -39,7 +40,7 @@ export function memorySessions(): SessionStore {
       const { session } = entry;
       const isCurrent = generation === entry.generation;
       const isRepeat = generation === entry.generation - 1 && now - entry.rotatedAt <= graceMs;
-      if (entry.ended || !(isCurrent || isRepeat)) {
+      if (entry.endedAt > 0 || !(isCurrent || isRepeat)) {
         endEntry(entry);
         return { is: 'reused', session };
       }
@@ -56,9 +57,14 @@ export function memorySessions(): SessionStore {
       if (entry !== undefined) endEntry(entry);
     },
 
+    async endedWithin(ms) {
+      const since = Date.now() - ms;
+      return [...entries.values()].filter(({ endedAt }) => endedAt > since).map(({ session }) => session.id);
+    },
+
     async endOthers(user, keep) {
       const others = [...entries.values()].filter(
-        ({ session, ended }) => session.user === user && session.id !== keep && !ended,
+        ({ session, endedAt }) => session.user === user && session.id !== keep && endedAt === 0,
       );
       return others.map(endEntry);
     },

@@ -104,6 +104,8 @@ export interface SessionDoc {
   readonly generation: number;
   readonly rotatedAt: Millis;
   readonly ended: boolean;
+  /** By the database's clock; only of those that have ended. */
+  readonly endedAt?: Date;
   /** By the database's clock. */
   readonly usedAt: Date;
 }

@@ -42,6 +42,7 @@ const INDEXES: { readonly [Name in CollectionName]: readonly IndexDescription[] 
     { name: 'display', key: { displayKey: 1, name: 1 } },
   ],
   sessions: [
+    { name: 'ended', key: { endedAt: 1 }, sparse: true },
     { name: 'live', key: { user: 1 }, partialFilterExpression: { ended: false } },
     // A day longer than its tokens: a token that is known has a session.
     { name: 'unused', key: { usedAt: 1 }, expireAfterSeconds: (LOGIN_DAYS + 1) * DAY_S },

@@ -10,6 +10,10 @@ function sessionOf({ _id, user, createdAt }: SessionDoc): Session {
   return { id: _id, user, createdAt };
 }
 
+/** The first moment counts. */
+const ENDED_AT = { $ifNull: ['$endedAt', '$$NOW'] };
+const END = [{ $set: { ended: true, endedAt: ENDED_AT } }];
+
 /**
  * Law 4 in one step, on the session's document; all expressions see it as it was before.
  * @param generation of the token that is used
@@ -25,7 +29,8 @@ function rotation(generation: number, now: Millis, graceMs: Millis) {
     rotatedAt: { $cond: [isNew, now, '$rotatedAt'] },
     usedAt: '$$NOW',
   };
-  return [{ $set: fields }];
+  const isEnded = { $eq: ['$ended', true] };
+  return [{ $set: fields }, { $set: { endedAt: { $cond: [isEnded, ENDED_AT, '$$REMOVE'] } } }];
 }
 
 export function mongoSessions(database: Database): SessionStore {
@@ -64,7 +69,13 @@ export function mongoSessions(database: Database): SessionStore {
     },
 
     async end(id) {
-      await database.run((session) => sessions.updateOne({ _id: id }, { $set: { ended: true } }, { session }));
+      await database.run((session) => sessions.updateOne({ _id: id }, END, { session }));
+    },
+
+    async endedWithin(ms) {
+      const isRecent = { $expr: { $gte: ['$endedAt', { $subtract: ['$$NOW', ms] }] } };
+      const recent = await database.read<SessionDoc>('sessions', [{ $match: isRecent }, { $project: { _id: 1 } }]);
+      return recent.map(({ _id }) => _id);
     },
 
     async endOthers(user, keep) {
@@ -72,8 +83,7 @@ export function mongoSessions(database: Database): SessionStore {
       const live = await database.read<SessionDoc>('sessions', [{ $match: others }, { $project: { _id: 1 } }]);
       const ids = live.map(({ _id }) => _id);
       if (ids.length === 0) return [];
-      const ended = { $set: { ended: true } };
-      await database.run((session) => sessions.updateMany({ _id: { $in: ids } }, ended, { session }));
+      await database.run((session) => sessions.updateMany({ _id: { $in: ids } }, END, { session }));
       return ids;
     },
   };

@@ -9,6 +9,8 @@ const BOUND_MS: Millis = 5_000;
 const FIRST_PAUSE_MS: Millis = 5;
 const MAX_PAUSE_MS: Millis = 250;
 
+const INTERRUPTED = 11_601;
+
 const OPTIONS = {
   readConcern: { level: 'snapshot' },
   writeConcern: { w: 'majority', journal: true, wtimeoutMS: BOUND_MS },
@@ -30,7 +32,7 @@ export async function runTransaction<Result>(
     try {
       return await attempt(session, work, endsAt);
     } catch (error) {
-      if (!has(error, 'TransientTransactionError') || performance.now() > endsAt) throw error;
+      if (!isRepeatable(error, 'TransientTransactionError') || performance.now() > endsAt) throw error;
       await delay(Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** attempts, MAX_PAUSE_MS));
       await onRepeat(attempts);
     }
@@ -58,11 +60,12 @@ async function commit(session: ClientSession, endsAt: Millis): Promise<void> {
       await session.commitTransaction();
       return;
     } catch (error) {
-      if (!has(error, 'UnknownTransactionCommitResult') || performance.now() > endsAt) throw error;
+      if (!isRepeatable(error, 'UnknownTransactionCommitResult') || performance.now() > endsAt) throw error;
     }
   }
 }
 
-function has(error: unknown, label: string): boolean {
-  return error instanceof MongoError && error.hasErrorLabel(label);
+/** A session that was ended by another process has the code alone, though it could have the label. */
+function isRepeatable(error: unknown, label: string): boolean {
+  return error instanceof MongoError && (error.hasErrorLabel(label) || error.code === INTERRUPTED);
 }

@@ -12,6 +12,8 @@ export interface PartKeys {
   /** With the number of a slot of time behind it: the receipts of keys. */
   readonly receipts: string;
   readonly recovery: string;
+  /** What the store can never take. */
+  readonly dead: string;
 }
 
 /** The stream's group of a node: its position, for the operator and for the trim. */
@@ -27,6 +29,7 @@ export function partKeys(part: number): PartKeys {
     heads: `${prefix}:heads`,
     receipts: `${prefix}:keys:`,
     recovery: `${prefix}:recovery`,
+    dead: `${prefix}:dead`,
   };
 }
 

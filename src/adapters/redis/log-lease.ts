@@ -27,6 +27,7 @@ export class NodeLease {
   /** One report at a time: a later one must not be overtaken by an earlier. */
   #turn: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
+  #isOnRecord = false;
 
   constructor(deps: Deps, parts: number) {
     this.#deps = deps;
@@ -36,7 +37,20 @@ export class NodeLease {
 
   get report(): NodeReport {
     const { node, persists, parts } = this.#deps;
-    return { node, persists, runs: this.#runs, seen: parts.map(({ feed }) => feed.head) };
+    const feeds = parts.map(({ feed }) => feed);
+    return {
+      node,
+      persists,
+      runs: this.#runs,
+      epochs: feeds.map(({ epoch }) => epoch),
+      seen: feeds.map(({ head }) => head),
+    };
+  }
+
+  /** What cannot be asked now: the log's server, the database of its record. */
+  get missing(): readonly ('redis' | 'mongodb')[] {
+    const isCut = this.#isConnected.some((isConnected) => !isConnected);
+    return [...(isCut ? ['redis' as const] : []), ...(this.#isOnRecord ? [] : ['mongodb' as const])];
   }
 
   async start(): Promise<void> {
@@ -66,8 +80,13 @@ export class NodeLease {
     await Promise.allSettled(leave);
   }
 
-  /** Takes the groups of nodes that live no more off a part: the trim waits for every group there is. */
-  async reap(part: number): Promise<void> {
+  /** The trim waits for every group there is: this node's is brought up to date, those of dead nodes are taken away. */
+  async beforeTrim(read: ReadPart): Promise<void> {
+    await this.#tellGroup(read);
+    await this.#reap(read.part);
+  }
+
+  async #reap(part: number): Promise<void> {
     const { client, record } = this.#deps;
     const { log } = partKeys(part);
     const groups = namesOf(await client.xinfo('GROUPS', log)).filter((name) => name.startsWith(NODE_GROUP));
@@ -82,7 +101,13 @@ export class NodeLease {
   }
 
   async #put(runs: readonly (string | null)[]): Promise<void> {
-    await this.#deps.record.keepAlive({ ...this.report, runs }, LEASE_MS);
+    this.#isOnRecord = await this.#deps.record.keepAlive({ ...this.report, runs }, LEASE_MS).then(
+      () => true,
+      (error: unknown) => {
+        this.#isOnRecord = false;
+        throw error;
+      },
+    );
     this.#runs = runs;
   }
 

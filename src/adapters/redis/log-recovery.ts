@@ -70,36 +70,47 @@ export class Recovery {
 
   async #isOpen(part: number, redis: Redis, server: ServerFacts, kept: Meta): Promise<boolean> {
     const [isLoaded] = (await redis.script('EXISTS', appendScript(part).sha)) as number[];
-    const seen = this.#deps.report().seen[part] ?? 0;
-    return isLoaded === 1 && kept.run === server.runId && kept.epoch > 0 && kept.head >= seen;
+    return (
+      isLoaded === 1 &&
+      kept.run === server.runId &&
+      kept.epoch > 0 &&
+      kept.head >= seenOf(this.#deps.report(), part, kept.epoch)
+    );
   }
 
   async #recover(part: number, redis: Redis, server: ServerFacts): Promise<boolean> {
     const { record } = this.#deps;
     const keys = partKeys(part);
-    const seen = await this.#seenByAll(part, server.runId);
-    if (seen === null) return false;
+    const reports = await this.#reports(part, server.runId);
+    if (reports === null) return false;
     const kept = await readMeta(redis, keys);
     const recorded = (await record.epochs())[part] ?? NEVER;
+    const seen = Math.max(...reports.map((report) => seenOf(report, part, recorded.epoch)));
     const isKnown = kept.epoch > 0 && kept.epoch === recorded.epoch;
     const isWhole = isKnown && kept.head >= Math.max(seen, recorded.stored) && keepsAll(kept, server);
     if (!isWhole) {
       const { epoch, stored } = await record.beginEpoch(part, recorded.epoch);
-      await redis.eval(BEGIN.text, 3, keys.log, keys.meta, keys.heads, epoch, recorded.epoch, stored, LONG_WAY_MS);
+      // Before the first epoch of all there were no keys.
+      const longWayMs = recorded.epoch === 0 ? 0 : LONG_WAY_MS;
+      await redis.eval(BEGIN.text, 3, keys.log, keys.meta, keys.heads, epoch, recorded.epoch, stored, longWayMs);
     }
     await redis.hset(keys.meta, 'run', server.runId);
     await redis.script('LOAD', appendScript(part).text);
     return true;
   }
 
-  /** The furthest any live node has read; null while one of them may still be reading from an earlier life of the server. */
-  async #seenByAll(part: number, runId: string): Promise<number | null> {
+  /** What all live nodes have read; null while one of them may still be reading from an earlier life of the server. */
+  async #reports(part: number, runId: string): Promise<readonly NodeReport[] | null> {
     const own = this.#deps.report();
     const others = (await this.#deps.record.liveNodes()).filter(({ node }) => node !== own.node);
     const reports = [own, ...others];
-    if (reports.some(({ runs }) => (runs[part] ?? runId) !== runId)) return null;
-    return Math.max(...reports.map(({ seen }) => seen[part] ?? 0));
+    return reports.some(({ runs }) => (runs[part] ?? runId) !== runId) ? null : reports;
   }
+}
+
+/** Offsets of another epoch say nothing about this one. */
+function seenOf({ epochs, seen }: NodeReport, part: number, epoch: number): number {
+  return epochs[part] === epoch ? (seen[part] ?? 0) : 0;
 }
 
 const NEVER: PartRecord = { epoch: 0, stored: 0 };

@@ -6,6 +6,7 @@ import { ChatError } from '../../errors.ts';
 import {
   type Append,
   type Appended,
+  type Change,
   type Log,
   type LogState,
   type Position,
@@ -27,6 +28,7 @@ import { type Durability, readServer, refuseUnfit } from './server-facts.ts';
 
 /** Entries of a page read for a tail that is far behind. */
 const PAGE_ENTRIES = 4;
+const MAX_SET_ASIDE = 10_000;
 
 export interface RedisLogOptions {
   /** As `redisClient` takes them. */
@@ -52,7 +54,7 @@ export interface RedisLogOptions {
  * Opens the log, and makes it where there is none.
  * @throws StartError it is cut into another number of parts, or its server is not fit for it
  */
-export async function openRedisLog(options: RedisLogOptions): Promise<Log> {
+export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> {
   const identity = await options.record.open(options.parts);
   const client = redisClient(options.urls);
   client.on('error', () => undefined);
@@ -62,7 +64,7 @@ export async function openRedisLog(options: RedisLogOptions): Promise<Log> {
   return log;
 }
 
-class RedisLog implements Log {
+export class RedisLog implements Log {
   readonly #options: RedisLogOptions;
   readonly #identity: LogIdentity;
   readonly #client: RedisClient;
@@ -157,16 +159,28 @@ class RedisLog implements Log {
   }
 
   /** Every live node has read what goes; those that are dead are not waited for. */
-  async #trimPart({ part, feed }: ReadPart, upTo: number): Promise<void> {
+  async #trimPart(read: ReadPart, upTo: number): Promise<void> {
+    const { part, feed } = read;
     const { log, meta } = partKeys(part);
     if (upTo <= feed.trimmed) return;
     try {
-      await this.#lease.reap(part);
+      await this.#lease.beforeTrim(read);
       const trimmed = await this.#client.eval(TRIM.text, 2, log, meta, feed.epoch, upTo, NODE_GROUP);
       if (Number(trimmed) > feed.trimmed) feed.forget(Number(trimmed));
     } catch (cause) {
       throw unavailable(cause);
     }
+  }
+
+  /** What it needs and cannot ask now. */
+  get missing(): readonly string[] {
+    return this.#lease.missing;
+  }
+
+  /** Keeps a change that the store can never take in a stream beside the log, for people to look at. */
+  async setAside({ part, offset, wire }: Change, reason: string): Promise<void> {
+    const limit = ['MAXLEN', '~', MAX_SET_ASIDE] as const;
+    await this.#client.xadd(partKeys(part).dead, ...limit, '*', 'offset', offset, 'reason', reason, 'w', wire);
   }
 
   close(): Promise<void> {

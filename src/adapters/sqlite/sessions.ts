@@ -13,9 +13,11 @@ CREATE TABLE IF NOT EXISTS sessions (
   created_at INTEGER NOT NULL,
   generation INTEGER NOT NULL,
   rotated_at INTEGER NOT NULL,
+  -- When it ended, ms; 0: it has not.
   ended INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_live ON sessions (user) WHERE ended = 0;
+CREATE INDEX IF NOT EXISTS sessions_ended ON sessions (ended) WHERE ended > 0;
 CREATE TABLE IF NOT EXISTS refresh_tokens (
   hash TEXT PRIMARY KEY,
   session TEXT NOT NULL,
@@ -29,7 +31,7 @@ interface SessionRow {
   readonly created_at: Millis;
   readonly generation: number;
   readonly rotated_at: Millis;
-  readonly ended: 0 | 1;
+  readonly ended: Millis;
 }
 
 function sessionOf({ id, user, created_at: createdAt }: SessionRow): Session {
@@ -45,9 +47,10 @@ export function sessionOperations(db: DatabaseSync) {
     SELECT sessions.*, refresh_tokens.generation AS token_generation
     FROM refresh_tokens JOIN sessions ON sessions.id = refresh_tokens.session WHERE hash = ?`);
   const begin = db.prepare('UPDATE sessions SET generation = ?, rotated_at = ? WHERE id = ?');
-  const end = db.prepare('UPDATE sessions SET ended = 1 WHERE id = ?');
+  const end = db.prepare('UPDATE sessions SET ended = ? WHERE id = ? AND ended = 0');
+  const endedAfter = db.prepare('SELECT id FROM sessions WHERE ended > max(0, ?)');
   const endOthers = db.prepare(
-    'UPDATE sessions SET ended = 1 WHERE user = ? AND ended = 0 AND id IS NOT ? RETURNING id',
+    'UPDATE sessions SET ended = ? WHERE user = ? AND ended = 0 AND id IS NOT ? RETURNING id',
   );
 
   function open({ id, user, createdAt }: Session, refreshHash: string): void {
@@ -67,8 +70,8 @@ export function sessionOperations(db: DatabaseSync) {
     const session = sessionOf(row);
     const isCurrent = row.token_generation === row.generation;
     const isRepeat = row.token_generation === row.generation - 1 && now - row.rotated_at <= graceMs;
-    if (row.ended === 1 || !(isCurrent || isRepeat)) {
-      end.run(session.id);
+    if (row.ended > 0 || !(isCurrent || isRepeat)) {
+      end.run(Date.now(), session.id);
       return { is: 'reused', session };
     }
     const generation = isCurrent ? row.generation + 1 : row.generation;
@@ -81,9 +84,10 @@ export function sessionOperations(db: DatabaseSync) {
     'sessions.open': open,
     'sessions.get': get,
     'sessions.rotate': rotate,
-    'sessions.end': (id: SessionId) => void end.run(id),
+    'sessions.end': (id: SessionId) => void end.run(Date.now(), id),
+    'sessions.endedWithin': (ms: Millis) => endedAfter.all(Date.now() - ms).map((row) => row.id as SessionId),
     'sessions.endOthers': (user: UserId, keep: SessionId | null) =>
-      endOthers.all(user, keep).map((row) => row.id as SessionId),
+      endOthers.all(Date.now(), user, keep).map((row) => row.id as SessionId),
   };
 }
 
@@ -94,6 +98,7 @@ export function sqliteSessions(call: Call): SessionStore {
     get: (id) => run('sessions.get', id),
     rotate: (refreshHash, nextHash, now, graceMs) => run('sessions.rotate', refreshHash, nextHash, now, graceMs),
     end: (id) => run('sessions.end', id),
+    endedWithin: (ms) => run('sessions.endedWithin', ms),
     endOthers: (user, keep) => run('sessions.endOthers', user, keep),
   };
 }

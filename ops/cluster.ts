@@ -1,5 +1,5 @@
-// The command `npm run cluster`: reads the words, serves until a signal, answers by exit code. One line on standard output
-// says that all is ready; progress and faults go to standard error.
+// The command `npm run cluster`: reads the words, serves until a signal, answers by exit code. One line on standard
+// output says that all is ready; progress and faults go to standard error.
 import { Cluster } from './cluster/cluster.ts';
 import { Failure } from './service/failure.ts';
 

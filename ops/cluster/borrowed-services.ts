@@ -1,4 +1,5 @@
-// The services under a cluster: brought up by `ops/services`, and stopped again where they were not up before. Their data stay.
+// The services under a cluster: brought up by `ops/services`, and stopped again where they were not up before. Their
+// data stay.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';

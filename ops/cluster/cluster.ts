@@ -1,5 +1,5 @@
-// The parts of a cluster on this machine, in the order they start and the order they end. Services that were up before, or are
-// somebody else's, are used and left alone.
+// The parts of a cluster on this machine, in the order they start and the order they end. Services that were up before,
+// or are somebody else's, are used and left alone.
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartError } from '../../src/errors.ts';
@@ -25,6 +25,13 @@ const HOST = '127.0.0.1';
 /** After its drain time a node that hangs ends itself within 7 s. */
 const NODE_HANG_MS = 10_000;
 const NGINX_HANG_MS = 5_000;
+
+/** What all nodes have in common. */
+interface Ground {
+  readonly folder: string;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly drainTimeMs: number;
+}
 
 export class Cluster {
   readonly #options: ClusterOptions;
@@ -53,8 +60,7 @@ export class Cluster {
     const { path: nginx } = await findProgram('nginx', (line) => say(`nginx: ${line}`));
     this.#goOn();
     await this.#services.up();
-    const ports = await inTurn(nodes, freePort);
-    const nginxPort = this.#options.port === 0 ? await freePort() : this.#options.port;
+    const [nginxPort = 0, ...ports] = await choosePorts(this.#options.port, nodes);
     const settings = await this.#services.settings();
     this.#goOn();
     this.#nodes = ports.map((port, i) => this.#node(`node-${i + 1}`, port, { folder, settings, drainTimeMs }));
@@ -65,7 +71,10 @@ export class Cluster {
     return nginxUrl(nginxPort);
   }
 
-  /** Clients hear the nodes' goodbye through nginx, and the nodes write their last to the services. @returns whether all ended in order */
+  /**
+   * Clients hear the nodes' goodbye through nginx, and the nodes write their last to the services.
+   * @returns whether all ended in order
+   */
   async stop(): Promise<boolean> {
     this.#isStopping = true;
     await this.#services.settle();
@@ -85,11 +94,7 @@ export class Cluster {
     return told(Promise.try(checkedSettings));
   }
 
-  #node(
-    name: string,
-    port: number,
-    { folder, settings, drainTimeMs }: { folder: string; settings: NodeJS.ProcessEnv; drainTimeMs: number },
-  ): KeptProcess {
+  #node(name: string, port: number, { folder, settings, drainTimeMs }: Ground): KeptProcess {
     return new KeptProcess({
       name,
       program: process.execPath,
@@ -140,8 +145,9 @@ async function isReady(port: number): Promise<boolean> {
   return (await ask(port, `GET /ready HTTP/1.0\r\nHost: ${HOST}\r\n\r\n`, 5000)).startsWith('HTTP/1.1 200');
 }
 
-async function inTurn<T>(times: number, make: () => Promise<T>): Promise<readonly T[]> {
-  const made = new Set<T>();
-  while (made.size < times) made.add(await make());
-  return [...made];
+/** nginx's first: the wanted one, unless that is 0. Nobody listens yet, so that two could be the same. */
+async function choosePorts(wanted: number, nodes: number): Promise<readonly number[]> {
+  const ports = new Set(wanted === 0 ? [] : [wanted]);
+  while (ports.size < nodes + 1) ports.add(await freePort());
+  return [...ports];
 }

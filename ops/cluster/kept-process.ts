@@ -1,7 +1,7 @@
-// A server that is to run until it is stopped: started, waited for, started again when it dies, ended in order. What it writes
-// goes to a file. When this process is gone, however that ended, it is told to end.
+// A server that is to run until it is stopped: started, waited for, started again when it dies, ended in order. What it
+// writes goes to a file. When this process is gone, however that ended, it is told to end.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,7 +12,7 @@ export interface KeptPlan {
   readonly name: string;
   readonly program: string;
   readonly words: readonly string[];
-  /** Its working folder and the place of its log. */
+  /** The place of its log. Its working folder is ours: settings may name files from there. */
   readonly folder: string;
   /** Over the environment of this process. */
   readonly env: NodeJS.ProcessEnv;
@@ -43,7 +43,7 @@ interface Life {
 const READY_POLL_MS = 50;
 const READY_TIMEOUT_MS = 120_000;
 
-/** Descriptor 3 is a pipe whose other end we hold: it is closed when we are gone, and brings a line when the server went first. */
+/** Descriptor 3 is a pipe whose other end we hold: closed when we are gone; a line comes when the server went first. */
 const END_WITH_STARTER = `
 (read -r _ <&3 || kill -TERM $$) >/dev/null 2>&1 &
 exec "$@" 3<&-`;
@@ -88,35 +88,17 @@ export class KeptProcess {
 
   /** In a group of its own: Ctrl-C in a terminal reaches only us, and we say who ends first. */
   #spawn(logMode: 'w' | 'a'): Life {
-    const { program, words, folder, env } = this.#plan;
+    const { program, words, env } = this.#plan;
     const log = openSync(this.logFile, logMode, 0o600);
+    const logFrom = fstatSync(log).size;
     const child = spawn('/bin/sh', ['-c', END_WITH_STARTER, 'sh', program, ...words], {
-      cwd: folder,
       env: { ...process.env, ...env },
       detached: true,
       stdio: ['ignore', log, log, 'pipe'],
     });
     closeSync(log);
-    const { promise: ended, resolve } = Promise.withResolvers<End>();
-    const life: Life = {
-      child,
-      startedMs: performance.now(),
-      logFrom: statSync(this.logFile).size,
-      ended,
-      isOver: false,
-    };
-    const end = (how: End) => {
-      life.isOver = true;
-      const leash = child.stdio[3];
-      if (leash instanceof Socket) leash.end('\n');
-      resolve(how);
-    };
-    child.once('error', () => end({ code: null, signal: null }));
-    child.once('exit', (code, signal) => end({ code, signal }));
-    const leash = child.stdio[3];
-    if (leash instanceof Socket) leash.on('error', () => {});
-    this.#life = life;
-    return life;
+    this.#life = lifeOf(child, logFrom);
+    return this.#life;
   }
 
   async #becameReady(life: Life): Promise<boolean> {
@@ -162,4 +144,19 @@ export class KeptProcess {
       return line;
     }
   }
+}
+
+function lifeOf(child: ChildProcess, logFrom: number): Life {
+  const { promise: ended, resolve } = Promise.withResolvers<End>();
+  const life: Life = { child, startedMs: performance.now(), logFrom, ended, isOver: false };
+  const leash = child.stdio[3];
+  const onOver = (end: End) => {
+    life.isOver = true;
+    if (leash instanceof Socket) leash.end('\n');
+    resolve(end);
+  };
+  child.once('error', () => onOver({ code: null, signal: null }));
+  child.once('exit', (code, signal) => onOver({ code, signal }));
+  if (leash instanceof Socket) leash.on('error', () => {});
+  return life;
 }

@@ -132,6 +132,7 @@ export class Reads {
     try {
       const most = limit ?? DEFAULT_SYNC_LIMIT;
       const page = await this.#store.sync(conv, after, most);
+      await this.#coverStored(conversation, page.upTo);
       const touched = await this.#touchedSince(conv, page.upTo);
       // From here on nothing waits: the head, the states and what is pushed next belong to one moment.
       const head = conversation.head.seq;
@@ -165,12 +166,18 @@ export class Reads {
     const pin = this.#tail.pin();
     try {
       const stored = await this.#store.changes(conversation.id, after, limit + 1);
+      await this.#coverStored(conversation, stored.upTo);
       const newer = this.#tail.after(conversation.id, Math.max(stored.upTo, after)) ?? [];
       const tooMany = stored.changes.length + newer.length > limit;
       use(tooMany ? null : [...eraseDeleted(stored.changes, newer), ...newer]);
     } finally {
       pin.release();
     }
+  }
+
+  /** Another node may have stored what this one has yet to read: what is pushed next would not follow on the answer. */
+  async #coverStored({ head }: Conversation, upTo: Seq): Promise<void> {
+    if (upTo > head.seq) await this.cover();
   }
 
   async #before(conv: ConvId, before: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {

@@ -1,5 +1,5 @@
-// `npm run cluster` as its user runs it: from outside, with real services, nodes and nginx. Each test has a temporary folder of
-// its own, and with it a state of its own. No Docker here: what answers for it is a stand-in.
+// `npm run cluster` as its user runs it: from outside, with real services, nodes and nginx. Each test has a temporary
+// folder of its own, and with it a state of its own. No Docker here: what answers for it is a stand-in.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, readdir, writeFile } from 'node:fs/promises';

@@ -62,6 +62,8 @@ export class Directory {
   readonly #known = new Map<ConvId, Conversation>();
   readonly #loading = new Map<ConvId, Promise<void>>();
   #waiting: { conv: ConvId; seq: Seq; resolve: () => void }[] = [];
+  /** How often this view has begun again. */
+  #began = 0;
   /** Counts changes of membership and settings: what was authorised under an older count may be outdated. */
   guardMoves = 0;
 
@@ -130,6 +132,7 @@ export class Directory {
 
   /** Begins again, where the log went on without this node: what is known is loaded anew, who waits looks again. */
   restart(): void {
+    this.#began++;
     this.#known.clear();
     this.guardMoves++;
     const waiting = this.#waiting;
@@ -151,9 +154,12 @@ export class Directory {
   }
 
   async #fetch(convs: readonly ConvId[]): Promise<void> {
+    const began = this.#began;
     const pin = this.#tail.pin();
     try {
       const stored = new Map((await this.#store.load(convs)).map((entry) => [entry.conv, entry]));
+      // What was asked before the node began again is of a view that is no more.
+      if (began !== this.#began) return await this.#fetch(convs);
       for (const conv of convs) {
         if (this.#known.has(conv)) continue;
         const conversation = this.#assemble(conv, stored.get(conv));

@@ -7,12 +7,14 @@ import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { Presence, Typing } from '../presence/index.ts';
 import type { Marks } from '../receipts/index.ts';
+import type { Admission } from './admission.ts';
 import type { Connection } from './connection.ts';
 import type { Hub } from './hub.ts';
 import type { Wheel } from './wheel.ts';
 
 export interface Context {
   readonly accounts: Accounts;
+  readonly admission: Admission;
   readonly clock: Clock;
   readonly counters: Counters;
   readonly directory: Directory;

@@ -14,6 +14,7 @@ import type { Welcome } from '../protocol/answers.ts';
 import { decode, type Refused } from '../protocol/codec.ts';
 import type { Millis, SessionId } from '../protocol/ids.ts';
 import { AUTH_TIMEOUT_MS, FLOOD_BURSTS, HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_TEXT } from '../protocol/limits.ts';
+import { Admission } from './admission.ts';
 import { Connection, type Shared } from './connection.ts';
 import type { Context } from './context.ts';
 import { dispatch } from './dispatch.ts';
@@ -25,6 +26,8 @@ import { Wheel } from './wheel.ts';
 const SUBPROTOCOL = 'chatterbox.v1';
 /** How long a closing handshake may take: less than what is left to a process after its drain time (main.ts). */
 const CLOSE_TIMEOUT_MS = 3_000;
+/** Enough to keep the store busy; what one greeting holds is its user's conversations. */
+const MAX_GREETINGS = 500;
 /** Connections told to go are told within this time, so that they do not all come back at once. */
 const BYE_SPREAD_MS = 2_000;
 
@@ -54,7 +57,7 @@ export interface Offence {
   readonly reason: string;
 }
 
-type Domain = Omit<Context, 'wheel' | 'maxConnectionsPerUser'>;
+type Domain = Omit<Context, 'admission' | 'wheel' | 'maxConnectionsPerUser'>;
 
 export class Gateway {
   readonly #options: GatewayOptions;
@@ -84,6 +87,7 @@ export class Gateway {
     this.#clock = domain.clock;
     this.#context = {
       ...domain,
+      admission: new Admission(MAX_GREETINGS),
       wheel: new Wheel(domain.clock),
       maxConnectionsPerUser: options.maxConnectionsPerUser || Number.POSITIVE_INFINITY,
     };
@@ -226,13 +230,18 @@ export class Gateway {
     onEnded(sessions, this.#context.hub);
   }
 
-  /** The log has gone on without this node: whoever is connected begins again with its cursors, here or elsewhere. */
+  /**
+   * The log has gone on without this node: whoever is connected begins again with its cursors, here or elsewhere. Users whose
+   * `hello` is under way are let go of too: what was loaded for them is of before.
+   */
   sendAllAway(): void {
     for (const connection of [...this.#connections]) {
       if (!connection.isOpen || connection.state === 'opening') continue;
       connection.send(byeFrame());
       connection.close('going_away');
     }
+    const { hub } = this.#context;
+    for (const user of [...hub.users]) hub.leave(user);
   }
 
   /** `bye`, then what it has asked for is finished, then the close. */

@@ -36,6 +36,15 @@ export async function handleHello(connection: Connection, hello: Hello, context:
 }
 
 async function greet(connection: Connection, hello: Hello, caller: Caller, context: Context): Promise<void> {
+  await context.admission.enter();
+  try {
+    if (connection.state === 'greeting') await load(connection, hello, caller, context);
+  } finally {
+    context.admission.leave();
+  }
+}
+
+async function load(connection: Connection, hello: Hello, caller: Caller, context: Context): Promise<void> {
   // Before anything is asked: should the session end meanwhile, this connection is among those it ends.
   connection.session = caller.session;
   const user = holdUser(connection, caller.user, context);

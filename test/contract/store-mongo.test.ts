@@ -12,7 +12,7 @@ import { openMongoStore } from '../../src/adapters/mongo/store.ts';
 import { ChatError, StartError } from '../../src/errors.ts';
 import type { Change } from '../../src/ports/log.ts';
 import { type MessageStore, PoisonError } from '../../src/ports/store.ts';
-import type { Key } from '../../src/protocol/ids.ts';
+import type { Key, SessionId } from '../../src/protocol/ids.ts';
 import { mongoDatabase, mongoServer } from '../kit/services.ts';
 import { WAIT_MS } from '../kit/waiting.ts';
 import { everything, expected, same } from './store.ts';
@@ -444,11 +444,47 @@ t.test('law 8: a page costs its length, whatever the conversation’s, and whate
       t.ok(keys <= 3 * limit + 10, `${name} at ${at}: ${keys} keys for a page of ${limit}`);
     }
   }
-  t.ok((await cost('members', CONVERSATION_READS.ofUser(user('u7')))) <= 10);
+  t.ok((await cost('members', CONVERSATION_READS.ofUsers([user('u7')]))) <= 10);
   t.ok((await cost('convs', CONVERSATION_READS.load([c1]))) <= crowd.length + 10);
   const rooms = CONVERSATION_READS.rooms('room', { _id: conv(''), name: '' }, 2);
   t.ok((await cost('convs', rooms)) <= 3, 'found in their order, not sorted');
   t.equal((await conversations.rooms('room', null, 2)).items.length, 2);
+});
+
+t.test('what many ask in one moment is a few queries, and each gets its own answer', async (t) => {
+  const { messages, conversations, marks, users, sessions, url } = await freshStore(t);
+  const writer = new Writer();
+  const people = Array.from({ length: 400 }, (_, index) => user(`u${index}`));
+  for (const [index, id] of people.entries()) {
+    writer.create(conv(`own-${index}`), { kind: 'group', members: [{ user: id, role: 'owner' }] });
+    const name = `u${index}`;
+    const fields = { displayName: name, email: `${name}@x.invalid`, password: '-', createdAt: 1 };
+    await users.create({ id, name, ...fields });
+    await sessions.open({ id: `s-${index}` as SessionId, user: id, createdAt: 1 }, `hash-${index}`);
+  }
+  await marks.put(people.map((id, index) => ({ conv: conv(`own-${index}`), user: id, read: index, received: index })));
+  await messages.apply(writer.changes, after(writer.changes));
+  const db = (await adminOf(t, url)).db();
+  await db.command({ profile: 2 });
+  const answers = await Promise.all(
+    people.map(async (id, index) => {
+      const own = conv(`own-${index}`);
+      const [session, [account], places, [loaded], [mark]] = await Promise.all([
+        sessions.get(`s-${index}` as SessionId),
+        users.byIds([id, user('nobody')]),
+        conversations.ofUser(id),
+        conversations.load([own]),
+        marks.ofUser(id),
+      ]);
+      return [session?.user, account?.id, places.map((place) => place.conv).join(), loaded?.conv, mark?.read];
+    }),
+  );
+  const asked = await db.collection('system.profile').countDocuments({ 'command.aggregate': { $exists: true } });
+  t.same(
+    answers,
+    people.map((id, index) => [id, id, `own-${index}`, `own-${index}`, index]),
+  );
+  t.ok(asked >= 5 && asked <= 25, `${asked} queries for 2,000 calls`);
 });
 
 /** Keys of indexes looked at, by all parts of a plan. */

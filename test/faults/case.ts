@@ -25,7 +25,9 @@ export interface Attempted {
   readonly connection: number;
   attempts: number;
   readonly oks: EventOf<'ok'>[];
+  /** Refused for good; null also where an attempt before it has no answer: that one may still be on its way. */
   failed: string | null;
+  isUnknown: boolean;
 }
 
 /** What one observer says of one number. A field that it cannot know is undefined; a change without key has the key null. */
@@ -68,16 +70,18 @@ export class Case {
     if (event.is === 'ready') this.users.set(event.connection, event.user);
     if (event.is === 'invoke') this.#attempt(event);
     if (event.is === 'ok') this.operation(event.name)?.oks.push(event);
-    if (event.is !== 'fail') return;
+    if (event.is !== 'fail' && event.is !== 'info') return;
     const attempted = this.operation(event.name);
-    if (attempted !== undefined) attempted.failed = event.code;
+    if (attempted === undefined) return;
+    if (event.is === 'info') attempted.isUnknown = true;
+    else if (!attempted.isUnknown) attempted.failed = event.code;
   }
 
   #attempt({ at, operation, connection }: EventOf<'invoke'>): void {
     const known = this.operation(operation);
     if (known !== undefined) known.attempts++;
     else {
-      const first = { operation, invokedAt: at, connection, attempts: 1, oks: [], failed: null };
+      const first = { operation, invokedAt: at, connection, attempts: 1, oks: [], failed: null, isUnknown: false };
       this.operations.set(nameOf(operation), first);
     }
   }

@@ -88,7 +88,8 @@ class Watched {
 
   #checkEpoch(epoch: string): void {
     const { dump } = this.#run.evidence;
-    if (dump !== null && dump.epoch !== epoch) this.#report('C4', '', `epoch ${epoch}, the log has ${dump.epoch}`);
+    if (dump !== null && dump.epoch !== null && dump.epoch !== epoch)
+      this.#report('C4', '', `epoch ${epoch}, the log has ${dump.epoch}`);
   }
 
   #onChange(change: Change): void {

@@ -89,7 +89,7 @@ function checkHistory({ answer }: EventOf<'history'>, timeline: Timeline, report
   }
 }
 
-/** C8: a read contains what was acknowledged, to anybody, before it was asked. */
+/** C8: a read contains what was acknowledged, to anybody, before it was asked; or it says that it may not. */
 class Freshness {
   readonly #all = new Map<string, Acknowledged>();
   readonly #messages = new Map<string, Acknowledged>();
@@ -113,7 +113,8 @@ class Freshness {
   }
 
   check(event: EventOf<'sync'> | EventOf<'history'>, report: Report): void {
-    const { conv } = event.answer;
+    const { conv, stale } = event.answer;
+    if (stale === true) return;
     if (event.is === 'sync') {
       const acknowledged = this.#all.get(conv)?.before(event.asked) ?? 0;
       if (event.answer.head < acknowledged)

@@ -123,10 +123,15 @@ function checkDense({ evidence, timelines }: Case, report: Report): void {
       at = change.at;
     }
   }
-  const offsets = dump.changes.filter(({ file }) => file === 'log').map(({ offset }) => offset);
-  if (offsets.some((offset, index) => offset !== dump.trimmed + 1 + index)) report('C5', 'the log itself has a hole');
-  if (dump.watermark < dump.trimmed)
-    report('C5', `the log let go of ${dump.trimmed}, the store ends at ${dump.watermark}`);
+  const logged = Map.groupBy(
+    dump.changes.filter(({ file }) => file === 'log'),
+    ({ part }) => part,
+  );
+  for (const [part, { trimmed, watermark }] of dump.parts.entries()) {
+    const offsets = logged.get(part)?.map(({ offset }) => offset) ?? [];
+    if (offsets.some((offset, index) => offset !== trimmed + 1 + index)) report('C5', 'the log itself has a hole');
+    if (watermark < trimmed) report('C5', `the log let go of ${trimmed}, the store ends at ${watermark}`);
+  }
 }
 
 /** C7: acknowledged before the other was first sent: the smaller number. */

@@ -28,15 +28,18 @@ async function missingIn({ conv, writer, reader }: Lane, count: number): Promise
   return missing;
 }
 
-t.test('history on another node contains a message as soon as its sender has `ok`, 10,000 times of 10,000', async (t) => {
-  const { pair } = await cluster(t);
-  const [one, two] = pair;
-  const [writer, reader] = await Promise.all([one.client('ann'), two.client('bob')]);
-  const lanes: Lane[] = [];
-  for (let lane = 0; lane < LANES; lane++) {
-    const conv = await writer.group([reader]);
-    lanes.push({ conv, writer: await writer.device({}, one), reader: await reader.device({}, two) });
-  }
-  const missing = await Promise.all(lanes.map((lane) => missingIn(lane, MESSAGES / LANES)));
-  t.same(missing.flat().slice(0, 10), [], `${missing.flat().length} of ${MESSAGES} were missing`);
-});
+t.test(
+  'history on another node contains a message as soon as its sender has `ok`, 10,000 times of 10,000',
+  async (t) => {
+    const { pair } = await cluster(t);
+    const [one, two] = pair;
+    const [writer, reader] = await Promise.all([one.client('ann'), two.client('bob')]);
+    const lanes: Lane[] = [];
+    for (let lane = 0; lane < LANES; lane++) {
+      const conv = await writer.group([reader]);
+      lanes.push({ conv, writer: await writer.device({}, one), reader: await reader.device({}, two) });
+    }
+    const missing = await Promise.all(lanes.map((lane) => missingIn(lane, MESSAGES / LANES)));
+    t.same(missing.flat().slice(0, 10), [], `${missing.flat().length} of ${MESSAGES} were missing`);
+  },
+);

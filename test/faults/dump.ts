@@ -35,7 +35,7 @@ function read(logFile: string, storeFile: string): Dump {
     const logged = log.prepare('SELECT offset, wire FROM log ORDER BY offset').all() as unknown as Row[];
     const stored = store.prepare('SELECT 0 AS offset, wire FROM changes ORDER BY conv, seq').all() as unknown as Row[];
     const changes = [...stored.map((row) => dumped('store', row)), ...logged.map((row) => dumped('log', row))];
-    return { epoch, trimmed, watermark: watermark?.offset ?? 0, changes };
+    return { epoch, parts: [{ trimmed, watermark: watermark?.offset ?? 0 }], changes };
   } finally {
     log.close();
     store.close();
@@ -48,5 +48,5 @@ interface Row {
 }
 
 function dumped(file: DumpedChange['file'], { offset, wire }: Row): DumpedChange {
-  return { file, offset, change: JSON.parse(wire) as Change };
+  return { file, part: 0, offset, change: JSON.parse(wire) as Change };
 }

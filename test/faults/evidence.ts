@@ -78,16 +78,24 @@ export interface FinalRead {
 
 export interface DumpedChange {
   readonly file: 'log' | 'store';
-  /** Place in the log; 0 in the store, which keeps none. */
+  /** Of the log. */
+  readonly part: number;
+  /** Place in its part of the log; 0 in the store, which keeps none. */
   readonly offset: number;
   readonly change: Change;
 }
 
-export interface Dump {
-  readonly epoch: string;
+export interface DumpedPart {
   readonly trimmed: number;
   /** Offset up to which the store holds everything. */
   readonly watermark: number;
+}
+
+export interface Dump {
+  /** Null: the run has seen more than one, and was meant to. */
+  readonly epoch: string | null;
+  /** Of the log: one, or those of a cluster's. */
+  readonly parts: readonly DumpedPart[];
   readonly changes: readonly DumpedChange[];
 }
 
@@ -123,6 +131,16 @@ export class History {
   count(is: Event['is']): number {
     return this.events.reduce((sum, event) => sum + Number(event.is === is), 0);
   }
+}
+
+/** What there was before a moment: what became of it nobody has looked at yet. */
+export function evidenceBefore(atMs: number, { events }: Evidence): Evidence {
+  return { events: events.filter(({ at }) => at < atMs), finals: [], dump: null };
+}
+
+/** What came after a moment in which everybody was away, and what was asked before: it may still take effect. */
+export function evidenceAfter(atMs: number, { events, finals, dump }: Evidence): Evidence {
+  return { events: events.filter(({ at, is }) => at >= atMs || is === 'invoke'), finals, dump };
 }
 
 /** Keeps the evidence of a run that failed, as JSON lines. @returns where */

@@ -1,12 +1,11 @@
 // A run under faults from the first write to the verdict: writers in a world, a server that comes and goes, and at the end
 // quiet, a final read, the files' own word, and the checker.
 
-import type { ServerProcess } from '../kit/process.ts';
 import { type Random, random } from '../kit/random.ts';
 import { eventually, soon } from '../kit/waiting.ts';
 import { check, type Finding } from './checker.ts';
 import { dumpFolder } from './dump.ts';
-import { type Event, type Evidence, type FinalRead, keepEvidence, nameOf } from './evidence.ts';
+import { type Dump, type Event, type Evidence, type FinalRead, keepEvidence, nameOf } from './evidence.ts';
 import { makeWorld, type World } from './world.ts';
 import { Writer } from './writer.ts';
 
@@ -16,6 +15,12 @@ interface Test {
   fail(message: string): unknown;
   comment(message: string): unknown;
   same(found: unknown, wanted: unknown, message: string): unknown;
+}
+
+/** A server as writers find it. */
+export interface Place {
+  readonly url: string;
+  readonly socketUrl: string;
 }
 
 export interface RunOptions {
@@ -40,7 +45,7 @@ export class Run {
   #finals: FinalRead[] = [];
 
   /** Prints its seed. */
-  static async begin(t: Test, server: ServerProcess, options: RunOptions = {}): Promise<Run> {
+  static async begin(t: Test, server: Place, options: RunOptions = {}): Promise<Run> {
     const { seed } = random();
     t.comment(`seed ${seed}; CHAT_TEST_SEED=${seed} chooses the same faults again`);
     const chance = random(seed);
@@ -57,9 +62,9 @@ export class Run {
     t.teardown(() => this.end());
   }
 
-  /** Writers find the server here. */
-  meet(server: ServerProcess): void {
-    this.world.door.open(server.socketUrl);
+  /** Writers find the server here, or the servers. */
+  meet(...servers: readonly Place[]): void {
+    this.world.door.open(...servers.map(({ socketUrl }) => socketUrl));
   }
 
   /** They do not find it any more. */
@@ -74,17 +79,38 @@ export class Run {
     await soon(promise, () => `not ${count} times ${isWanted}`).finally(stop);
   }
 
-  /** Everything answered, everybody everywhere, everything pushed; then read from the beginning. */
-  async comeToRest(): Promise<void> {
-    const { groups, room, history } = this.world;
+  /**
+   * Everything answered, everybody everywhere, everything pushed; then read from the beginning.
+   * @param servers where there are several: through each of them
+   */
+  async comeToRest(...servers: readonly Place[]): Promise<void> {
     await Promise.all(this.writers.map((writer) => writer.settle()));
     for (const writer of this.writers) await writer.come();
+    this.#finals = [];
+    if (servers.length === 0) await this.#readAll();
+    for (const server of servers) {
+      this.meet(server);
+      await this.hangUp();
+      await this.#readAll();
+    }
+  }
+
+  async #readAll(): Promise<void> {
+    const { groups, room, history } = this.world;
     await eventually(() => this.writers.every(({ isLive }) => isLive) && this.#isEven());
     history.add({ is: 'quiet' });
-    this.#finals = [];
     for (const writer of this.writers) {
       for (const conv of [...groups, room]) this.#finals.push(await writer.readAll(conv));
     }
+  }
+
+  /** All writers at once; they come back where they find a door open. */
+  async hangUp(): Promise<void> {
+    await Promise.all(this.writers.map((writer) => writer.hangUp()));
+  }
+
+  goOn(): void {
+    for (const writer of this.writers) writer.goOn();
   }
 
   #isEven(): boolean {
@@ -98,14 +124,15 @@ export class Run {
     await Promise.all(this.writers.map((writer) => writer.end()));
   }
 
-  /** @param dataDir of a server that has ended */
-  async evidence(dataDir: string): Promise<Evidence> {
-    return { events: this.world.history.events, finals: this.#finals, dump: await dumpFolder(dataDir) };
+  /** @param files the data folder of a server that has ended, or what a cluster's services hold */
+  async evidence(files: string | Dump): Promise<Evidence> {
+    const dump = typeof files === 'string' ? await dumpFolder(files) : files;
+    return { events: this.world.history.events, finals: this.#finals, dump };
   }
 
   /** The checker finds nothing. */
-  async verify(dataDir: string, what: string): Promise<void> {
-    const evidence = await this.evidence(dataDir);
+  async verify(files: string | Dump, what: string): Promise<void> {
+    const evidence = await this.evidence(files);
     this.judge(evidence, check(evidence), what);
   }
 

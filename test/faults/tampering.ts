@@ -5,18 +5,22 @@ import { type DumpedChange, type Event, type EventOf, type Evidence, isChangePus
 
 type Push = EventOf<'push'> & { readonly push: Change };
 
+const isChange = (event: EventOf<'push'>): event is Push => isChangePush(event.push);
+
 /** A history, and where it can be tampered with. */
 export class Good {
   readonly evidence: Evidence;
   readonly random: Random;
   readonly #byKind: ReadonlyMap<Event['is'], readonly Event[]>;
   readonly #invokes: ReadonlyMap<string, readonly EventOf<'invoke'>[]>;
+  readonly #neighbours: readonly (readonly [Push, Push])[];
 
   constructor(evidence: Evidence, chance: Random) {
     this.evidence = evidence;
     this.#byKind = Map.groupBy(evidence.events, ({ is }) => is);
     this.#invokes = Map.groupBy(this.all('invoke'), ({ operation }) => nameOf(operation));
     this.random = chance;
+    this.#neighbours = this.#findNeighbours();
   }
 
   get changes(): readonly DumpedChange[] {
@@ -31,19 +35,35 @@ export class Good {
     return this.random.pick(this.all(is, where));
   }
 
-  /** A push with another of the same conversation after it on its connection. */
+  /** A change with the next one of the conversation right after it on its connection. */
   pushInTheMiddle(): readonly [push: Push, next: Push] {
-    const pushes = this.all('push', ({ push }) => isChangePush(push)) as readonly Push[];
-    for (;;) {
-      const push = this.random.pick(pushes);
-      const next = pushes.find(
-        (other) =>
-          other.connection === push.connection &&
-          other.push.conv === push.push.conv &&
-          other.push.seq === push.push.seq + 1,
-      );
-      if (next !== undefined) return [push, next];
+    return this.random.pick(this.#neighbours);
+  }
+
+  #findNeighbours(): readonly (readonly [Push, Push])[] {
+    const found: (readonly [Push, Push])[] = [];
+    const last = new Map<string, EventOf<'push'>>();
+    for (const event of this.all('push')) {
+      const place = `${event.connection} ${event.push.conv}`;
+      const before = last.get(place);
+      last.set(place, event);
+      if (before === undefined || !isChange(before) || !isChange(event)) continue;
+      if (event.push.seq === before.push.seq + 1) found.push([before, event]);
     }
+    return found;
+  }
+
+  /** The last push of each conversation to each connection that stays: nothing comes that makes up for it. */
+  lastWords(): readonly EventOf<'push'>[] {
+    const last = new Map<string, EventOf<'push'>>();
+    const isOf = (connection: number) => (place: string) => place.startsWith(`${connection} `);
+    for (const event of this.evidence.events) {
+      if (event.is === 'push') last.set(`${event.connection} ${event.push.conv}`, event);
+      // Every connection is closed when all is over; those of the quiet end are closed after the history ends.
+      if (event.is === 'closed')
+        for (const place of [...last.keys()].filter(isOf(event.connection))) last.delete(place);
+    }
+    return [...last.values()];
   }
 
   /** Two acknowledged messages of a conversation, one after the other in time. */
@@ -180,15 +200,7 @@ const DROPS: readonly Tampering[] = [
     'C10',
     'the last push of a connection that stays never comes',
     (good) => {
-      const open = new Set(good.all('ready').map(({ connection }) => connection));
-      for (const { connection } of good.all('closed')) open.delete(connection);
-      // Connections are closed when all is over; those of the quiet end are the last four.
-      const pushes = good.all(
-        'push',
-        ({ push, connection }) => isChangePush(push) && open.has(connection),
-      ) as readonly Push[];
-      const last = new Map(pushes.map((push) => [`${push.connection} ${push.push.conv}`, push]));
-      return good.replacing(good.random.pick([...last.values()]));
+      return good.replacing(good.random.pick(good.lastWords().filter((push) => isChangePush(push.push))));
     },
   ],
 ];
@@ -241,7 +253,7 @@ const DUPLICATES: readonly Tampering[] = [
     'C3',
     'a push comes twice',
     (good) => {
-      const push = good.pick('push', ({ push }) => isChangePush(push));
+      const [push] = good.pushInTheMiddle();
       return good.replacing(push, push, push);
     },
   ],
@@ -333,7 +345,8 @@ const PHANTOMS: readonly Tampering[] = [
     'C2',
     'what was refused is there',
     (good) => {
-      const ok = good.pick('ok', ({ seq, dup }) => seq !== undefined && !dup);
+      const unknown = new Set(good.evidence.events.flatMap((event) => (event.is === 'info' ? [event.name.key] : [])));
+      const ok = good.pick('ok', ({ seq, dup, name }) => seq !== undefined && !dup && !unknown.has(name.key));
       return good.replacing(ok, { at: ok.at, is: 'fail', name: ok.name, code: 'forbidden' });
     },
   ],

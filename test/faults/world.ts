@@ -6,19 +6,20 @@ import { Ledger } from '../kit/observer.ts';
 import type { Random } from '../kit/random.ts';
 import { History } from './evidence.ts';
 
-/** Where the server is, while it is there. */
+/** Where the server is, or the servers are, while they are there. */
 export class Door {
-  #url: string | null = null;
+  #urls: readonly string[] = [];
+  #entered = 0;
   #isLocked = false;
   #waiting: ((url: string | null) => void)[] = [];
 
-  open(url: string): void {
-    this.#url = url;
-    for (const enter of this.#waiting.splice(0)) enter(url);
+  open(...urls: readonly string[]): void {
+    this.#urls = urls;
+    for (const enter of this.#waiting.splice(0)) enter(this.#next());
   }
 
   shut(): void {
-    this.#url = null;
+    this.#urls = [];
   }
 
   /** Nobody waits any longer. */
@@ -28,10 +29,14 @@ export class Door {
     for (const enter of this.#waiting.splice(0)) enter(null);
   }
 
-  /** @returns where it is, once it is there; null when it will not come back */
+  /** @returns where one is, of several each in turn, once it is there; null when none will come back */
   url(): Promise<string | null> {
-    if (this.#isLocked || this.#url !== null) return Promise.resolve(this.#url);
+    if (this.#isLocked || this.#urls.length > 0) return Promise.resolve(this.#next());
     return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #next(): string | null {
+    return this.#urls[this.#entered++ % this.#urls.length] ?? null;
   }
 }
 

@@ -77,6 +77,13 @@ export class Writer {
     });
   }
 
+  /** Resolves when it is away; it comes back at once where it finds the door open. */
+  async hangUp(): Promise<void> {
+    const connection = this.#session?.connection;
+    connection?.ws.terminate();
+    await connection?.closed;
+  }
+
   goOn(): void {
     this.#isPaused = false;
     this.#fill();

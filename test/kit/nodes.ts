@@ -20,7 +20,8 @@ export interface ClusterOptions {
   readonly size?: number;
   /** CHAT_ settings of all nodes. */
   readonly env?: Readonly<Record<string, string>>;
-  readonly redis?: RedisServerOptions;
+  /** One that runs already, or how to start one. */
+  readonly redis?: RedisServerOptions | OwnServer;
   /** A mongod that the test may kill; the shared one otherwise. */
   readonly hasOwnMongo?: boolean;
   /** Each node reaches Redis through a proxy of its own. */
@@ -45,7 +46,7 @@ export async function idleCluster(t: Test, options: ClusterOptions = {}): Promis
   const { size = 2, hasOwnMongo = false, hasProxies = false } = options;
   const ownMongo = hasOwnMongo ? await mongoServer(t) : null;
   const mongoUrl = ownMongo === null ? (await mongoDatabase(t)).url : ownMongo.url;
-  const redis = await redisServer(t, options.redis);
+  const redis = await redisOf(t, options.redis);
   const world = new Cluster(t, redis, ownMongo, mongoUrl);
   const common = { CHAT_MODE: 'cluster', CHAT_MONGO_URL: mongoUrl, CHAT_SECRET: randomBytes(32).toString('hex') };
   const usual = { CHAT_ACCESS_TTL: '1d', CHAT_LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: COMPILED };
@@ -56,6 +57,10 @@ export async function idleCluster(t: Test, options: ClusterOptions = {}): Promis
     world.add(new Node(t, world, env, proxy));
   }
   return world;
+}
+
+function redisOf(t: Test, redis: RedisServerOptions | OwnServer = {}): OwnServer | Promise<OwnServer> {
+  return 'url' in redis ? redis : redisServer(t, redis);
 }
 
 export class Cluster {

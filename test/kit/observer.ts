@@ -19,13 +19,13 @@ export interface Since {
   readonly convs: Readonly<Record<string, number>>;
 }
 
-/** What all connections to a server have seen: one number names one change, for everybody (promise 3). */
+/** What all connections to a server have seen: in one epoch one number names one change, for everybody (promise 3). */
 export class Ledger {
   readonly #changes = new Map<string, Change>();
 
   /** @returns what is wrong, or null */
-  compare(change: Change): string | null {
-    const place = `${change.conv} ${change.seq}`;
+  compare(change: Change, epoch = ''): string | null {
+    const place = `${epoch} ${change.conv} ${change.seq}`;
     const known = this.#changes.get(place);
     if (known === undefined || isErased(known)) this.#changes.set(place, change);
     if (known === undefined || sameChange(known, change)) return null;
@@ -54,6 +54,7 @@ export class Observer {
   readonly #onFault: (fault: string) => void;
   readonly #places = new Map<string, Place>();
   #user = '';
+  #epoch = '';
   /** `ready` could not name all conversations. */
   #mayKnowMore = false;
 
@@ -74,6 +75,7 @@ export class Observer {
 
   onReady(ready: Ready, since: Since | undefined): void {
     this.#user = ready.user.id;
+    this.#epoch = ready.epoch;
     this.#mayKnowMore = ready.more;
     for (const { conv, seq, n, role } of ready.convs) {
       this.#places.set(conv, { is: role === 'invited' ? 'outside' : 'live', seq, n, at: 0 });
@@ -85,7 +87,8 @@ export class Observer {
   }
 
   onSync(answer: SyncAnswer): void {
-    const { conv, from, to, head, more, items } = answer;
+    const { conv, epoch, from, to, head, more, items } = answer;
+    this.#epoch = epoch;
     const revs = items.map(({ rev }) => rev);
     if (revs.some((rev, index) => rev <= from || rev > to || rev < (revs[index - 1] ?? 0)))
       this.#fault(conv, `a sync from ${from} to ${to} has the revs ${revs}`);
@@ -103,7 +106,7 @@ export class Observer {
 
   #onChange(change: Change): void {
     const { conv, seq } = change;
-    const divergence = this.#ledger.compare(change);
+    const divergence = this.#ledger.compare(change, this.#epoch);
     if (divergence !== null) this.#fault(conv, divergence);
     const known = this.#places.get(conv);
     const standing = this.#standingAfter(change);
@@ -164,8 +167,11 @@ export class Observer {
         this.#fault(conv, `caught_up ${turn.seq} came at ${place.seq} (${place.is})`);
       place.is = 'live';
     } else {
+      if (turn.t === 'reset') this.#epoch = turn.epoch;
       if (place.is === 'removed') this.#fault(conv, `${t} came to somebody removed`);
-      if (t === 'behind' && (place.is === 'behind' || turn.seq < place.seq))
+      // A node that cannot ask the log may know less than who comes to it.
+      const knowsLess = turn.seq < place.seq && place.is !== 'replaying';
+      if (t === 'behind' && (place.is === 'behind' || knowsLess))
         this.#fault(conv, `behind ${turn.seq} came at ${place.seq} (${place.is})`);
       this.#places.set(conv, { is: 'behind', seq: t === 'reset' ? 0 : place.seq, n: 0, at: 0 });
     }

@@ -5,8 +5,10 @@ import type { ConvState } from '../../protocol/states.ts';
 import type { Database } from './database.ts';
 import type { ConvDoc, MemberDoc } from './documents.ts';
 import { type HeadRow, withHead } from './heads.ts';
+import { inWaves } from './waves.ts';
 
 type MemberRow = Pick<MemberDoc, '_id' | 'role'>;
+type PlaceRow = { readonly user: UserId; readonly conv: ConvId; readonly role: Role | 'invited' };
 type ConvRow = HeadRow & { readonly state: string };
 type RoomRow = Pick<ConvDoc, '_id' | 'members'> & { readonly state: string };
 
@@ -21,13 +23,13 @@ export const CONVERSATION_READS = {
     ];
   },
 
-  ofUser(user: UserId) {
+  ofUsers(users: readonly UserId[]) {
     const isDeleted = [{ $match: { deleted: true } }, { $project: { _id: 1 } }];
     return [
-      { $match: { '_id.user': user, active: true } },
+      { $match: { '_id.user': { $in: [...users] }, active: true } },
       { $lookup: { from: 'convs', localField: '_id.conv', foreignField: '_id', pipeline: isDeleted, as: 'deleted' } },
       { $match: { deleted: [] } },
-      { $project: { _id: 0, conv: '$_id.conv', role: 1 } },
+      { $project: { _id: 0, user: '$_id.user', conv: '$_id.conv', role: 1 } },
     ];
   },
 
@@ -70,18 +72,23 @@ export function mongoConversations(database: Database): ConversationStore {
     return place;
   }
 
-  return {
-    async load(convs) {
-      const rows = await database.read<ConvRow | MemberRow>('convs', CONVERSATION_READS.load(convs));
-      const members = Map.groupBy(
-        rows.filter((row) => 'role' in row),
-        ({ _id }) => _id.conv,
-      );
-      return rows.filter((row) => 'state' in row).map((row) => storedConv(row, members.get(row._id) ?? []));
-    },
+  async function load(convs: readonly ConvId[]): Promise<readonly StoredConv[]> {
+    const rows = await database.read<ConvRow | MemberRow>('convs', CONVERSATION_READS.load(convs));
+    const members = Map.groupBy(
+      rows.filter((row) => 'role' in row),
+      ({ _id }) => _id.conv,
+    );
+    return rows.filter((row) => 'state' in row).map((row) => storedConv(row, members.get(row._id) ?? []));
+  }
 
-    ofUser: (user) =>
-      database.read<{ conv: ConvId; role: Role | 'invited' }>('members', CONVERSATION_READS.ofUser(user)),
+  const ofUsers = inWaves(
+    (users: readonly UserId[]) => database.read<PlaceRow>('members', CONVERSATION_READS.ofUsers(users)),
+    ({ user }) => user,
+  );
+
+  return {
+    load: inWaves(load, ({ conv }) => conv),
+    ofUser: (user) => ofUsers([user]),
 
     async rooms(query, cursor, limit) {
       const place = await placeOf(cursor);

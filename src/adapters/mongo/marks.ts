@@ -1,8 +1,10 @@
 // Marks in MongoDB. Puts are carried out in the order of their calls.
 import { MaxKey } from 'mongodb';
 import type { Mark, MarkStore } from '../../ports/marks.ts';
+import type { UserId } from '../../protocol/ids.ts';
 import type { Database } from './database.ts';
 import type { MarkDoc } from './documents.ts';
+import { inWaves } from './waves.ts';
 
 /** Of several marks of one place the last one. */
 function latest(marks: readonly Mark[]): Mark[] {
@@ -11,6 +13,11 @@ function latest(marks: readonly Mark[]): Mark[] {
 
 function markOf({ _id: { user, conv }, read, received }: MarkDoc): Mark {
   return { conv, user, read, received };
+}
+
+/** A range of the index of `_id`. */
+function placesOf(user: UserId) {
+  return { _id: { $gt: { user }, $lt: { user, conv: new MaxKey() } } };
 }
 
 export function mongoMarks(database: Database): MarkStore {
@@ -29,13 +36,18 @@ export function mongoMarks(database: Database): MarkStore {
     return (await database.read<MarkDoc>('marks', [{ $match: match }])).map(markOf);
   }
 
+  const ofUsers = inWaves(
+    (users: readonly UserId[]) => found({ $or: users.map(placesOf) }),
+    ({ user }) => user,
+  );
+
   return {
     put(given) {
       const done = last.then(() => write(given));
       last = done.catch(() => undefined);
       return done;
     },
-    ofUser: (user) => found({ _id: { $gt: { user }, $lt: { user, conv: new MaxKey() } } }),
+    ofUser: (user) => ofUsers([user]),
     inConv: (conv) => found({ '_id.conv': conv }),
   };
 }

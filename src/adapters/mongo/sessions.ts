@@ -5,6 +5,7 @@ import type { Rotation, Session, SessionStore } from '../../ports/accounts.ts';
 import type { Millis, SessionId } from '../../protocol/ids.ts';
 import type { Database } from './database.ts';
 import type { SessionDoc, TokenDoc } from './documents.ts';
+import { inWaves } from './waves.ts';
 
 function sessionOf({ _id, user, createdAt }: SessionDoc): Session {
   return { id: _id, user, createdAt };
@@ -36,6 +37,14 @@ function rotation(generation: number, now: Millis, graceMs: Millis) {
 export function mongoSessions(database: Database): SessionStore {
   const { sessions, tokens } = database.collections;
 
+  const live = inWaves(
+    async (ids: readonly SessionId[]) =>
+      (await database.read<SessionDoc>('sessions', [{ $match: { _id: { $in: [...ids] }, ended: false } }])).map(
+        sessionOf,
+      ),
+    ({ id }) => id,
+  );
+
   async function issue(hash: string, id: SessionId, generation: number): Promise<void> {
     const fields = { session: { $literal: id }, generation, issuedAt: '$$NOW' };
     await database.run((session) => tokens.updateOne({ _id: hash }, [{ $set: fields }], { session, upsert: true }));
@@ -50,8 +59,8 @@ export function mongoSessions(database: Database): SessionStore {
     },
 
     async get(id) {
-      const [doc] = await database.read<SessionDoc>('sessions', [{ $match: { _id: id, ended: false } }]);
-      return doc === undefined ? null : sessionOf(doc);
+      const [session] = await live([id]);
+      return session ?? null;
     },
 
     async rotate(refreshHash, nextHash, now, graceMs): Promise<Rotation> {

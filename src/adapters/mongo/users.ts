@@ -5,6 +5,7 @@ import type { UserId } from '../../protocol/ids.ts';
 import type { Database } from './database.ts';
 import type { UserDoc } from './documents.ts';
 import { isDuplicate } from './failures.ts';
+import { inWaves } from './waves.ts';
 
 /** Above every character a name can go on with after the prefix. */
 const HIGHEST = '\u{10FFFF}';
@@ -94,7 +95,10 @@ export function mongoUsers(database: Database): UserStore {
       return both.find(({ name }) => name === key) ?? both[0] ?? null;
     },
 
-    byIds: (ids) => found({ _id: { $in: [...ids] } }),
+    byIds: inWaves(
+      (ids) => found({ _id: { $in: [...ids] } }),
+      ({ id }) => id,
+    ),
     byNames: (names) => found({ name: { $in: [...names] } }),
 
     async search(prefix, cursor, limit) {

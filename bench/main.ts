@@ -1,20 +1,29 @@
 // npm run bench: runs the bars one after the other, prints one table, keeps it. Ends by itself and takes its children along.
 import { parseArgs } from 'node:util';
+import { p10 } from './bars/cell.ts';
+import { p3 } from './bars/cluster-durable.ts';
+import { p15 } from './bars/connect.ts';
 import { p4 } from './bars/durable.ts';
-import { p1, p2 } from './bars/fan-out.ts';
+import { p1, p1c, p2, p2c } from './bars/fan-out.ts';
 import { p7 } from './bars/flatness.ts';
 import { p12 } from './bars/history.ts';
+import { p14 } from './bars/http.ts';
 import { p5, p6 } from './bars/idle.ts';
+import { peers } from './bars/peers.ts';
+import { p9 } from './bars/persisting.ts';
+import { p11 } from './bars/slow-readers.ts';
 import { p13 } from './bars/start.ts';
+import { p8 } from './bars/storm.ts';
 import type { Bar, Context } from './kit/bar.ts';
 import { killChildren } from './kit/child.ts';
+import { profileServers } from './kit/programs.ts';
 import { auditLine, describeEnvironment, type Environment, isSaid, type Kept, keep, table } from './kit/report.ts';
-import { profileServers, type SubjectName } from './kit/stage.ts';
+import type { SubjectName } from './kit/stage.ts';
 import { removeTemporaries } from './kit/temporary.ts';
 import { forgetWorlds } from './kit/world.ts';
 import { checkGenerator } from './load/self-check.ts';
 
-const BARS: readonly Bar[] = [p1, p2, p4, p5, p6, p7, p12, p13];
+const BARS: readonly Bar[] = [p1, p1c, p2, p2c, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, p15, peers];
 const SUBJECTS: readonly string[] = ['server', 'F1', 'F2', 'F3'];
 
 const HELP = `npm run bench -- [BAR ...] [--quick] [--repeats N] [--subject server|F1|F2|F3] [--profile DIR] [--forget]

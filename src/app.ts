@@ -6,6 +6,8 @@ import type { Logger } from 'pino';
 import { type Accounts, createAccounts, watchEnded } from './accounts/index.ts';
 import type { Adapters } from './app/adapters.ts';
 import { openCluster } from './app/cluster.ts';
+import { Delivery } from './app/delivery.ts';
+import { EarlyPort } from './app/early-port.ts';
 import { openEmbedded } from './app/embedded.ts';
 import type { Config } from './config.ts';
 import { Directory, Rooms } from './conversations/index.ts';
@@ -22,7 +24,7 @@ import { accessTokens } from './http/tokens.ts';
 import { Path, Reads } from './messages/index.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Partitions, Persister } from './persist/index.ts';
-import { type Log, type Position, PositionLost } from './ports/log.ts';
+import type { Log, Position } from './ports/log.ts';
 import { Neighbours, Presence, Typing } from './presence/index.ts';
 import { Marks } from './receipts/index.ts';
 import { TailMemory } from './tail/index.ts';
@@ -41,9 +43,10 @@ export interface Company {
 
 /** Changes the store takes in one commit. */
 const PERSIST_BATCH = 512;
-const PERSIST_LINGER_MS = 50;
+/** Each part is a transaction of its own in the cluster: fewer, larger ones. Nobody waits for the store. */
+const PERSIST_LINGER_MS = { embedded: 50, cluster: 250 };
 const TRIM_EVERY_CHANGES = 4_096;
-/** Share of the budget, counted in characters: with its overhead and in bytes a change costs at most about four times that. */
+/** Share of a part's budget, overhead not counted: well before it is full. */
 const TRIM_EVERY_SHARE = 1 / 16;
 /** How much of what the store has is kept in memory for resumes. */
 const KEEP_TAIL_BYTES = 16 * 1_048_576;
@@ -51,26 +54,30 @@ const KEEP_CONVERSATIONS = 20_000;
 const FOLLOW_STORE_MS = 500;
 /** How long a lost signal of another node's marks may mislead this one. */
 const BELIEVE_MARKS_MS = 60_000;
-const INSIST_MS = 500;
 
 /** @throws StartError where a setting, the port or the data folder is at fault */
 export async function startApp(config: Config, logger: Logger, company: Company | null = null): Promise<App> {
-  const adapters = await openAdapters(config, logger);
+  const earlyPort = new EarlyPort(config, company !== null);
   try {
-    return await serve(config, adapters, logger, company);
-  } catch (error) {
-    await adapters.close();
-    throw error;
+    const adapters = await openAdapters(config, logger, earlyPort);
+    try {
+      return await serve({ config, adapters, logger, company, earlyPort });
+    } catch (error) {
+      await adapters.close();
+      throw error;
+    }
+  } finally {
+    await earlyPort.free();
   }
 }
 
 /** The one switch between the modes. */
-function openAdapters(config: Config, logger: Logger): Promise<Adapters> {
+function openAdapters(config: Config, logger: Logger, earlyPort: EarlyPort): Promise<Adapters> {
   switch (config.mode) {
     case 'embedded':
       return openEmbedded(config, logger);
     case 'cluster':
-      return openCluster(config, logger);
+      return openCluster(config, logger, earlyPort.await);
   }
 }
 
@@ -126,34 +133,23 @@ interface Running {
   stop(): Promise<void>;
 }
 
-/**
- * Delivery: feeds path and memory from the tail of the log, from the store's watermark on. Where the log has gone on
- * without this node, it begins again, and so does everybody connected. Resolves when memory has all that the store lacks.
- */
+/** Resolves when memory has all that the store lacks. */
 async function startDelivery({ adapters, log, tail, logger }: Ground, node: Node): Promise<Running> {
-  let reading = log.tail(await positionOf(adapters, log));
-  const deliver = async (): Promise<void> => {
-    for (;;) {
-      try {
-        return await node.path.deliver(reading);
-      } catch (error) {
-        if (!(error instanceof PositionLost) || adapters.others === null) throw error;
-        node.gateway.sendAllAway();
-        const position = await insist(() => positionOf(adapters, log));
-        tail.restart(position);
-        node.directory.restart();
-        reading = log.tail(position);
-      }
-    }
+  const onLost = () => {
+    node.gateway.sendAllAway();
+    node.directory.restart();
   };
-  const delivering = supervise(deliver(), 'delivery', logger);
-  await tail.reach(await log.readIndex());
-  return {
-    stop: async () => {
-      await reading.return();
-      await delivering;
-    },
-  };
+  const delivery = new Delivery({
+    log,
+    tail,
+    position: () => positionOf(adapters, log),
+    deliver: (reading) => node.path.deliver(reading),
+    onLost: adapters.others === null ? null : onLost,
+  });
+  await delivery.begin();
+  const delivering = supervise(delivery.run(), 'delivery', logger);
+  await delivery.caughtUp();
+  return { stop: () => delivery.stop().then(() => delivering) };
 }
 
 /** Where the store is, one number for each part of the log. */
@@ -165,14 +161,16 @@ async function positionOf({ messages }: Adapters, log: Log): Promise<Position> {
 /** The other reader of the log: into the store. All parts where nobody else does, else this node's share. */
 function startPersisting({ config, adapters, log, tail, logger }: Ground, node: Node): Running {
   const { messages, clock, others } = adapters;
+  // A part that has used its share of the budget takes no change.
+  const partBytes = config.logBudgetBytes / (others?.parts ?? 1);
   const persister = (parts: readonly number[] | undefined) =>
     new Persister({
       log,
       store: messages,
       clock,
       batch: PERSIST_BATCH,
-      lingerMs: PERSIST_LINGER_MS,
-      trimEvery: { changes: TRIM_EVERY_CHANGES, chars: config.logBudgetBytes * TRIM_EVERY_SHARE },
+      lingerMs: PERSIST_LINGER_MS[config.mode],
+      trimEvery: { changes: TRIM_EVERY_CHANGES, bytes: partBytes * TRIM_EVERY_SHARE },
       ...(parts === undefined ? {} : { parts }),
       onStored: (upTo) => others === null && tail.onStored(upTo),
       onFault: (error) => logger.error({ err: error }, 'store cannot be written; trying again'),
@@ -208,7 +206,15 @@ function followStore({ adapters, log, tail }: Pick<Ground, 'adapters' | 'log' | 
   });
 }
 
-async function serve(config: Config, adapters: Adapters, logger: Logger, company: Company | null): Promise<App> {
+interface Start {
+  readonly config: Config;
+  readonly adapters: Adapters;
+  readonly logger: Logger;
+  readonly company: Company | null;
+  readonly earlyPort: EarlyPort;
+}
+
+async function serve({ config, adapters, logger, company, earlyPort }: Start): Promise<App> {
   const tail = new TailMemory(await adapters.messages.watermark(), KEEP_TAIL_BYTES);
   const log = await adapters.openLog(tail);
   const ground: Ground = { config, adapters, log, tail, logger };
@@ -230,6 +236,7 @@ async function serve(config: Config, adapters: Adapters, logger: Logger, company
     tailLength: () => tail.length,
     tailBytes: () => tail.bytes,
     watermarkLag: () => sum(log.state().head) - sum(tail.watermark),
+    foreignEntries: () => adapters.foreignEntries(),
   });
   const metrics = company?.shareMetrics(ownMetrics) ?? ownMetrics;
   const reusePort = company !== null;
@@ -243,10 +250,11 @@ async function serve(config: Config, adapters: Adapters, logger: Logger, company
     config,
     metrics,
     ready,
+    hasApi: hasRole(config, 'api'),
     log: logger,
   });
-  node.gateway.attach(http.server);
-  const address = await listening('CHAT_PORT', config.host, config.port, (host, port) =>
+  if (hasRole(config, 'gateway')) node.gateway.attach(http.server);
+  const address = await listening('CHAT_PORT', config.host, await earlyPort.free(), (host, port) =>
     http.listen({ host, port, reusePort } as FastifyListenOptions),
   );
   const metricsServer = await openMetricsPort(config, metrics, reusePort);
@@ -269,6 +277,11 @@ async function serve(config: Config, adapters: Adapters, logger: Logger, company
   };
 }
 
+/** A process of the embedded mode does everything. */
+function hasRole(config: Config, role: 'gateway' | 'api'): boolean {
+  return config.mode === 'embedded' || config.roles.includes(role);
+}
+
 async function openMetricsPort(
   { host, metricsPort }: Config,
   metrics: Metrics,
@@ -287,17 +300,6 @@ async function supervise(loop: Promise<void>, name: string, logger: Logger): Pro
   } catch (error) {
     logger.fatal({ err: error }, `${name} failed`);
     process.exit(1);
-  }
-}
-
-/** Tries until it is done. */
-async function insist<Result>(attempt: () => Promise<Result>): Promise<Result> {
-  for (;;) {
-    try {
-      return await attempt();
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, INSIST_MS));
-    }
   }
 }
 

@@ -9,6 +9,8 @@ export interface Gauges {
   tailBytes(): number;
   /** Changes the log holds that the store does not. */
   watermarkLag(): number;
+  /** Entries in the log that somebody else has put there, taken out. */
+  foreignEntries(): number;
 }
 
 export interface Metrics {
@@ -51,6 +53,7 @@ export function createMetrics(counters: Counters, gauges: Gauges): Metrics {
   gauge('chat_watermark_lag_changes', 'Changes in the log that the store does not hold yet.', gauges.watermarkLag);
   counter('chat_changes_appended_total', 'Changes made durable.', () => counters.appended);
   counter('chat_poisoned_total', 'Changes the store can never take, set aside.', () => counters.poisoned);
+  counter('chat_foreign_entries_total', 'Entries put into the log by others, taken out.', gauges.foreignEntries);
   counter('chat_repeats_total', 'Repeated requests answered with their first answer.', () => counters.repeated);
   counter('chat_reauthorised_total', 'Appends the guard refused, authorised again.', () => counters.reauthorised);
   counter('chat_changes_delivered_total', 'Changes handed to connections.', () => counters.delivered);

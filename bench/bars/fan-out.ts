@@ -1,5 +1,6 @@
 // P1 and P2: what a delivery costs the server, against F1. At one rate of messages a wider room only adds deliveries: the
 // slope over fan-outs at equal rates of messages is the cost of a delivery, whatever a message itself costs at that rate.
+// P1C and P2C: the same of one node in cluster mode; Redis and MongoDB are not on its core, and Redis' share is told apart.
 import {
   type Bar,
   type BarResult,
@@ -9,10 +10,12 @@ import {
   plainRow,
   type Row,
 } from '../kit/bar.ts';
+import { PARTS } from '../kit/cluster-world.ts';
 import { addToAudit, type Cell, measure, measureIdle, newAudit, type Timing } from '../kit/measure.ts';
+import { RedisFloor } from '../kit/redis-floor.ts';
 import { rooms, type Scene } from '../kit/scene.ts';
 import { SqliteFloor } from '../kit/sqlite-floor.ts';
-import { connectUsers, type Stage, stage } from '../kit/stage.ts';
+import { connectUsers, type Stage, type SubjectName, stage } from '../kit/stage.ts';
 import { mean } from '../kit/stats.ts';
 
 const USERS = 1_000;
@@ -26,9 +29,9 @@ const BURST = 10;
 const SHOWN_RATE = 40_000;
 
 /** Rooms of every size, each person in one of each. */
-const SCENE: Scene = { name: 'fan-out', users: USERS, convs: FANS.flatMap((fan) => rooms(USERS, fan)) };
+export const SCENE: Scene = { name: 'fan-out', users: USERS, convs: FANS.flatMap((fan) => rooms(USERS, fan)) };
 
-interface Run {
+export interface Run {
   readonly fan: number;
   /** Messages a second. */
   readonly rate: number;
@@ -36,14 +39,14 @@ interface Run {
   readonly textBytes: number;
 }
 
-interface Sample extends Run {
+export interface Sample extends Run {
   readonly cell: Cell;
 }
 
 type Sides<Each> = readonly [Each, Each];
 
 /** Microseconds a delivery: least squares within each rate of messages. */
-function slopeOf(samples: readonly Sample[]): number {
+export function slopeOf(samples: readonly Sample[]): number {
   let covariance = 0;
   let variance = 0;
   for (const group of Map.groupBy(samples, ({ rate }) => rate).values()) {
@@ -58,14 +61,55 @@ function slopeOf(samples: readonly Sample[]): number {
   return covariance / variance;
 }
 
+/** The log that a mode appends to, alone. */
+interface AppendFloor {
+  readonly name: 'F4' | 'F5';
+  atRate(perSecond: number, timing: Timing): Promise<{ cpuUs: number; seconds: number; rows: number }>;
+  stop(): Promise<void>;
+}
+
+interface Mode {
+  readonly subject: SubjectName;
+  readonly durability: string;
+  appendFloor(): Promise<AppendFloor>;
+}
+
+const EMBEDDED: Mode = {
+  subject: 'server',
+  durability: EMBEDDED_DURABILITY,
+  async appendFloor() {
+    const floor = await SqliteFloor.start();
+    return {
+      name: 'F5',
+      atRate: (perSecond, timing) => floor.atRate(perSecond, timing),
+      stop: () => floor.stop(),
+    };
+  },
+};
+
+const CLUSTER: Mode = {
+  subject: 'cluster',
+  durability: 'Redis appendfsync always; MongoDB majority + journal',
+  async appendFloor() {
+    const floor = await RedisFloor.start({ format: 'packed', parts: PARTS });
+    return {
+      name: 'F4',
+      atRate: (perSecond, timing) => floor.atRate(perSecond, timing),
+      stop: () => floor.stop(),
+    };
+  },
+};
+
 class FanOut {
   readonly #context: Context;
+  readonly #mode: Mode;
   readonly #stages: Sides<Stage>;
   readonly timing: Timing;
   loadCpu = 0;
 
-  constructor(context: Context, stages: Sides<Stage>) {
+  constructor(context: Context, mode: Mode, stages: Sides<Stage>) {
     this.#context = context;
+    this.#mode = mode;
     this.#stages = stages;
     this.timing = context.quick ? { warmMs: 150, windowMs: 450 } : { warmMs: 500, windowMs: 2_000 };
   }
@@ -102,7 +146,7 @@ class FanOut {
       addToAudit(audit, await stage.load.settle());
       await stage.stop();
     }
-    return { rows, audit, loadCpu: this.loadCpu, durability: EMBEDDED_DURABILITY };
+    return { rows, audit, loadCpu: this.loadCpu, durability: this.#mode.durability };
   }
 }
 
@@ -111,14 +155,14 @@ function describe({ cpuUs, delivered, threads, loadCpu }: Cell): string {
   return `${(cpuUs / delivered).toFixed(2)} µs a delivery (${shares.join(', ')}; generator ${Math.round(loadCpu * 100)} %)`;
 }
 
-async function start(context: Context): Promise<FanOut> {
-  const { say } = context;
+async function start(context: Context, mode: Mode): Promise<FanOut> {
+  const { say, subject } = context;
   const stages = [
     await stage('F1', { scene: SCENE, say }),
-    await stage(context.subject, { scene: SCENE, say }),
+    await stage(subject === 'server' ? mode.subject : subject, { scene: SCENE, say }),
   ] as const;
   for (const each of stages) await connectUsers(each, 0, USERS);
-  return new FanOut(context, stages);
+  return new FanOut(context, mode, stages);
 }
 
 /** The cells a slope is made of; the floor always gets one message at a time. */
@@ -160,8 +204,8 @@ function messageCost(samples: readonly Sample[], perDeliveryUs: number, idleUs: 
   );
 }
 
-/** What an append costs F5 at the same rates, its timer taken off. */
-async function appendCost(floor: SqliteFloor, timing: Timing): Promise<number> {
+/** What an append costs its floor at the same rates, the floor's timer taken off. */
+async function appendCost(floor: AppendFloor, timing: Timing): Promise<number> {
   const idle = await floor.atRate(0, timing);
   const costs: number[] = [];
   for (const rate of MESSAGE_RATES) {
@@ -171,9 +215,9 @@ async function appendCost(floor: SqliteFloor, timing: Timing): Promise<number> {
   return mean(costs);
 }
 
-async function runP1(context: Context): Promise<BarResult> {
-  const fanOut = await start(context);
-  const sqlite = await SqliteFloor.start();
+async function runP1(context: Context, mode: Mode): Promise<BarResult> {
+  const fanOut = await start(context, mode);
+  const floor = await mode.appendFloor();
   const slopes: Sides<number[]> = [[], []];
   const shown: Sides<Sample[]> = [[], []];
   const appends: number[] = [];
@@ -186,15 +230,16 @@ async function runP1(context: Context): Promise<BarResult> {
       shown[side].push(...level[side]);
     }
     messages.push(messageCost(level[1], slopes[1].at(-1) ?? 0, await fanOut.idleCpu()));
-    appends.push(await appendCost(sqlite, fanOut.timing));
+    appends.push(await appendCost(floor, fanOut.timing));
   }
   const rows = [
     slopeRow('short frame', slopes),
-    messageRow(appends, messages),
+    messageRow(floor.name, appends, messages),
+    ...besideRows(shown[1]),
     ...FANS.map((fan) => fanRow(fan, shown)),
   ];
   if (!context.quick) rows.push(await longFrameRow(context, fanOut));
-  await sqlite.stop();
+  await floor.stop();
   return fanOut.end(rows);
 }
 
@@ -210,17 +255,30 @@ function slopeRow(frame: string, [floors, servers]: Sides<number[]>): Row {
   });
 }
 
-function messageRow(appends: readonly number[], messages: readonly number[]): Row {
+function messageRow(floorName: AppendFloor['name'], appends: readonly number[], messages: readonly number[]): Row {
   return pairedRow({
     what: `CPU per message: in, appended, acknowledged, stored; mean of ${MESSAGE_RATES.join(', ')}/s`,
     unit: 'µs',
-    floorName: 'F5',
+    floorName,
     floors: appends,
     servers: messages,
     as: 'excess',
-    limit: '≤ F5 + 30 µs',
+    limit: `≤ ${floorName} + 30 µs`,
     isMet: (excess) => excess <= 30,
   });
+}
+
+/** What the processes beside the server spend on a message, in the same runs. */
+function besideRows(samples: readonly Sample[]): Row[] {
+  const frequent = samples.filter(({ fan }) => fan === NARROW).map(({ cell }) => cell);
+  const names = Object.keys(frequent[0]?.besideUs ?? {});
+  return names.map((name) =>
+    plainRow({
+      what: `CPU of ${name} per message; at ${MESSAGE_RATES.join(', ')}/s`,
+      unit: 'µs',
+      servers: frequent.map(({ besideUs, acked }) => (besideUs[name] ?? 0) / acked),
+    }),
+  );
 }
 
 /** All that a delivery costs, its share of the message and of the idle server included. */
@@ -248,8 +306,8 @@ async function longFrameRow(context: Context, fanOut: FanOut): Promise<Row> {
 }
 
 /** Ten messages of one sender at one instant, at five times the rate; the floor gets one at a time. */
-async function runP2(context: Context): Promise<BarResult> {
-  const fanOut = await start(context);
+async function runP2(context: Context, mode: Mode): Promise<BarResult> {
+  const fanOut = await start(context, mode);
   const slopes: Sides<number[]> = [[], []];
   const wide: number[] = [];
   for (let repeat = 0; repeat < (context.quick ? 1 : context.repeats); repeat++) {
@@ -272,5 +330,27 @@ async function runP2(context: Context): Promise<BarResult> {
   ]);
 }
 
-export const p1: Bar = { id: 'P1', title: 'fan-out, one message at a time', fullSeconds: 900, run: runP1 };
-export const p2: Bar = { id: 'P2', title: 'fan-out, ten messages in one turn', fullSeconds: 350, run: runP2 };
+export const p1: Bar = {
+  id: 'P1',
+  title: 'fan-out, one message at a time',
+  fullSeconds: 900,
+  run: (context) => runP1(context, EMBEDDED),
+};
+export const p1c: Bar = {
+  id: 'P1C',
+  title: 'fan-out, one message at a time, a node of a cluster',
+  fullSeconds: 900,
+  run: (context) => runP1(context, CLUSTER),
+};
+export const p2: Bar = {
+  id: 'P2',
+  title: 'fan-out, ten messages in one turn',
+  fullSeconds: 350,
+  run: (context) => runP2(context, EMBEDDED),
+};
+export const p2c: Bar = {
+  id: 'P2C',
+  title: 'fan-out, ten messages in one turn, a node of a cluster',
+  fullSeconds: 350,
+  run: (context) => runP2(context, CLUSTER),
+};

@@ -3,8 +3,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Bar, type BarResult, type Context, EMBEDDED_DURABILITY, pairedRow, type Row } from '../kit/bar.ts';
 import { addToAudit, measure, newAudit } from '../kit/measure.ts';
+import { startLoad } from '../kit/programs.ts';
 import { rooms, type Scene, scatteredRooms } from '../kit/scene.ts';
-import { connectUsers, type Stage, stage, startSecondLoad } from '../kit/stage.ts';
+import { connectUsers, type Stage, stage } from '../kit/stage.ts';
 import { median } from '../kit/stats.ts';
 
 const DELIVERIES_PER_SECOND = 20_000;
@@ -68,8 +69,8 @@ async function run(context: Context): Promise<BarResult> {
 
 /** Two people who write to each other at a steady, low rate. */
 async function startPair(each: Stage, scene: Scene, users: number) {
-  const load = startSecondLoad();
-  await load.connect(each.port, [each.token(users), each.token(users + 1)]);
+  const load = startLoad();
+  await load.connect(each.ports, [each.token(users), each.token(users + 1)]);
   const { conv } = each.source(scene.convs.length - 1);
   const sources = [0, 1].map((client) => ({ client, conv }));
   return {

@@ -7,28 +7,19 @@ import { type Bar, type BarResult, type Context, pairedRow } from '../kit/bar.ts
 import { cpuBetween, markCpu, residentBytes } from '../kit/cpu.ts';
 import { collectGarbage } from '../kit/gc.ts';
 import { addToAudit, newAudit } from '../kit/measure.ts';
-import { type Scene, scatteredRooms } from '../kit/scene.ts';
+import { CONV_SIZE, CONVS_PER_USER, fiveRoomsEach } from '../kit/scene.ts';
 import { connectUsers, type Stage, type SubjectName, stage } from '../kit/stage.ts';
 import { median } from '../kit/stats.ts';
 
-const CONVS_PER_USER = 5;
-const ROOM_SIZE = 200;
-/** Primes: rooms of different strides share few people. */
-const STRIDES = [1, 7, 11, 13, 17];
 const HEARTBEAT_MS = 25_000;
 /** Descriptors a process needs beside its connections. */
 const OTHER_FILES = 500;
-
-function sceneOf(users: number): Scene {
-  const convs = STRIDES.slice(0, CONVS_PER_USER).flatMap((stride) => scatteredRooms(users, ROOM_SIZE, stride));
-  return { name: `idle-${users}`, users, convs };
-}
 
 /** Rounded down to whole rooms, below the process' limit of open files. */
 function withinLimits(connections: number): number {
   const limit = /Max open files\s+\d+\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
   const most = Math.min(connections, Number(limit ?? 1_024) - OTHER_FILES);
-  return Math.floor(most / ROOM_SIZE) * ROOM_SIZE;
+  return Math.floor(most / CONV_SIZE) * CONV_SIZE;
 }
 
 async function restingBytes(stage: Stage, quick: boolean): Promise<number> {
@@ -39,7 +30,7 @@ async function restingBytes(stage: Stage, quick: boolean): Promise<number> {
 }
 
 async function memoryPerConnection(subject: SubjectName, few: number, many: number, context: Context): Promise<number> {
-  const each = await stage(subject, { scene: sceneOf(many), loads: 2, bare: true, say: context.say });
+  const each = await stage(subject, { scene: fiveRoomsEach('idle', many), loads: 2, bare: true, say: context.say });
   await connectUsers(each, 0, few);
   const before = await restingBytes(each, context.quick);
   context.say(`${each.name}: ${few} connections, ${Math.round(before / 2 ** 20)} MB`);
@@ -87,7 +78,7 @@ async function idleCpu(stages: readonly Stage[], ms: number): Promise<number[]> 
 async function runP6(context: Context): Promise<BarResult> {
   const { say, quick, repeats } = context;
   const users = quick ? 2_000 : 5_000;
-  const scene = sceneOf(users);
+  const scene = fiveRoomsEach('idle', users);
   const stages = [await stage('F2', { scene, bare: true, say }), await stage(context.subject, { scene, say })] as const;
   await delay(1_000);
   const empty = await idleCpu(stages, quick ? 2_000 : HEARTBEAT_MS);

@@ -5,8 +5,8 @@ import { type RawData, WebSocket } from 'ws';
 import { type Bar, type BarResult, type Context, EMBEDDED_DURABILITY, pairedRow } from '../kit/bar.ts';
 import type { Child } from '../kit/child.ts';
 import { newAudit } from '../kit/measure.ts';
+import { startFloor, startServer } from '../kit/programs.ts';
 import { pairs, type Scene } from '../kit/scene.ts';
-import { startFloor, startServer } from '../kit/stage.ts';
 import { median } from '../kit/stats.ts';
 import { accessToken, convId, prepareWorld } from '../kit/world.ts';
 

@@ -11,5 +11,7 @@ export function announce(server: Server): void {
 
 export function endWithParent(): void {
   process.on('disconnect', () => process.exit(0));
+  // In order, so that a profile is written where one is asked for.
+  process.on('SIGTERM', () => process.exit(0));
   process.on('SIGINT', () => undefined);
 }

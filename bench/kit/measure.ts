@@ -1,7 +1,7 @@
 // One cell of a measurement: a load held for a while, CPU of the subject and the generator's counts taken at both ends of
 // a steady window. What the counts say about losses is kept with the figures.
 import { setTimeout as delay } from 'node:timers/promises';
-import { cpuBetween, markCpu, type ThreadShare, threadShares } from './cpu.ts';
+import { type CpuMark, cpuBetween, markCpu, type ThreadShare, threadShares } from './cpu.ts';
 import type { LatencyView, LoopSpec, Totals } from './load.ts';
 import type { Stage } from './stage.ts';
 
@@ -20,6 +20,8 @@ export interface Cell {
   readonly latencies: LatencyView;
   /** Of the subject; shares of a core. */
   readonly threads: readonly ThreadShare[];
+  /** CPU of the processes beside the subject, by name, microseconds. */
+  readonly besideUs: Readonly<Record<string, number>>;
   /** Share of a core. */
   readonly loadCpu: number;
 }
@@ -51,6 +53,12 @@ export async function measure(stage: Stage, loop: LoopSpec, { warmMs, windowMs }
     pages: after.counts.pages - before.counts.pages,
     latencies,
     threads: threadShares(child.pid, before.cpu, after.cpu, seconds),
+    besideUs: Object.fromEntries(
+      stage.beside.map(({ name }, index) => [
+        name,
+        cpuBetween(before.beside[index] as CpuMark, after.beside[index] as CpuMark),
+      ]),
+    ),
     loadCpu: (after.counts.cpuUs - before.counts.cpuUs) / seconds / 1e6,
   };
 }
@@ -77,7 +85,8 @@ async function quiet(pid: number): Promise<void> {
 
 async function look(stage: Stage) {
   const counts = await stage.load.counts();
-  return { counts, cpu: markCpu(stage.child.pid), atMs: performance.now() };
+  const beside = stage.beside.map(({ pid }) => markCpu(pid));
+  return { counts, cpu: markCpu(stage.child.pid), beside, atMs: performance.now() };
 }
 
 /** What the generators counted over a whole bar; everything but the first two has to be 0. */

@@ -118,7 +118,7 @@ export function keep(result: Kept): void {
   const kept = new Map(readKept().map((older) => [older.bar, older]));
   const before = kept.get(result.bar);
   if (before === undefined || before.quick || !result.quick) kept.set(result.bar, result);
-  const all = [...kept.values()].sort((a, b) => Number(a.bar.slice(1)) - Number(b.bar.slice(1)));
+  const all = [...kept.values()].sort((a, b) => a.bar.localeCompare(b.bar, 'en', { numeric: true }));
   writeFileSync(JSON_FILE, `${JSON.stringify(all, null, 1)}\n`);
   writeFileSync(PAGE_FILE, page(all));
 }

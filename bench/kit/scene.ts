@@ -32,6 +32,20 @@ export function scatteredRooms(users: number, size: number, stride: number): Sce
   }));
 }
 
+/** Primes: rooms of different strides share few people. */
+const STRIDES = [1, 7, 11, 13, 17];
+export const CONVS_PER_USER = STRIDES.length;
+export const CONV_SIZE = 200;
+
+/** Everyone is in five rooms of two hundred. */
+export function fiveRoomsEach(name: string, users: number): Scene {
+  return {
+    name: `${name}-${users}`,
+    users,
+    convs: STRIDES.flatMap((stride) => scatteredRooms(users, CONV_SIZE, stride)),
+  };
+}
+
 export function pairs(users: number): SceneConv[] {
   return Array.from({ length: Math.floor(users / 2) }, (_, pair) => ({
     kind: 'direct',

@@ -5,7 +5,7 @@ import type { SqliteAnswer, SqliteOrder } from '../floor/sqlite.ts';
 import type { Child } from './child.ts';
 import { cpuBetween, markCpu } from './cpu.ts';
 import type { Timing } from './measure.ts';
-import { startFloor } from './stage.ts';
+import { startFloor } from './programs.ts';
 import { makeTemporary, removeTemporary } from './temporary.ts';
 
 export interface SqliteCell {
@@ -23,9 +23,10 @@ export class SqliteFloor {
     this.#folder = folder;
   }
 
-  static async start(cores?: string | null): Promise<SqliteFloor> {
+  /** @param table `changes`: the rows and indexes of the store's own table */
+  static async start(cores?: string | null, table: 'log' | 'changes' = 'log'): Promise<SqliteFloor> {
     const folder = makeTemporary();
-    const child = startFloor('sqlite.ts', [join(folder, 'floor.db')], cores);
+    const child = startFloor('sqlite.ts', [join(folder, 'floor.db'), table], cores);
     await child.listening();
     return new SqliteFloor(child, folder);
   }

@@ -1,6 +1,6 @@
-// Stages a scene as a data folder of the embedded mode, through the same ports the server writes by: people with open
-// sessions, conversations, members, messages. A folder is made once, kept in the temporary folder and copied for a run;
-// a change of the adapters or of the scene makes a new one. No password works: tokens are signed with a known secret.
+// Stages a scene through the same ports the server writes by: people with open sessions, conversations, members, messages.
+// No password works: tokens are signed with a known secret. Here also the data folder of the embedded mode: made once,
+// kept in the temporary folder and copied for a run; a change of the adapters or of the scene makes a new one.
 import { createHash } from 'node:crypto';
 import { cp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts';
 import { openSqliteStore } from '../../src/adapters/sqlite/store.ts';
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts';
 import { accessTokens } from '../../src/http/tokens.ts';
+import type { SessionStore, UserStore } from '../../src/ports/accounts.ts';
 import type { Append, Log, Tail } from '../../src/ports/log.ts';
 import type { MessageStore } from '../../src/ports/store.ts';
 import { bodyText } from '../../src/protocol/changes.ts';
@@ -101,7 +102,8 @@ async function mint(scene: Scene, kept: string, say: (text: string) => void): Pr
   const storeFile = join(making, 'store.db');
   const store = await openSqliteStore({ file: storeFile });
   const log = await openSqliteLog({ file: join(making, 'log.db'), storeFile, budgetBytes: 2 ** 34 });
-  await mintUsers(scene, store.thread.call, say);
+  const { call } = store.thread;
+  await mintUsers(scene, { users: sqliteUsers(call), sessions: sqliteSessions(call) }, say);
   const tail = log.tail([0]);
   const storing = storeAll(tail, log, store.messages);
   await mintChanges(scene, log, say);
@@ -122,16 +124,22 @@ async function storeAll(tail: Tail, log: Log, store: MessageStore): Promise<void
   }
 }
 
-async function stored(log: Log, store: MessageStore): Promise<void> {
-  const [head = 0] = log.state().head;
-  while (((await store.watermark())[0] ?? 0) < head) await delay(50);
+/** Resolves when the store has all that the log has now. */
+export async function stored(log: Log, store: MessageStore): Promise<void> {
+  const { head } = log.state();
+  const isBehind = async () => {
+    const watermark = await store.watermark();
+    return head.some((offset, part) => (watermark[part] ?? 0) < offset);
+  };
+  while (await isBehind()) await delay(50);
 }
 
-type Call = Parameters<typeof sqliteUsers>[0];
+interface People {
+  readonly users: UserStore;
+  readonly sessions: SessionStore;
+}
 
-async function mintUsers(scene: Scene, call: Call, say: (text: string) => void): Promise<void> {
-  const users = sqliteUsers(call);
-  const sessions = sqliteSessions(call);
+export async function mintUsers(scene: Scene, { users, sessions }: People, say: (text: string) => void): Promise<void> {
   say(`preparing ${scene.name}: ${scene.users} users, ${scene.convs.length} conversations`);
   for (let first = 0; first < scene.users; first += USERS_AT_ONCE) {
     const batch = Array.from({ length: Math.min(USERS_AT_ONCE, scene.users - first) }, (_, index) => first + index);
@@ -156,7 +164,7 @@ function newSession(user: number) {
   return [session, hashed(`refresh ${user}`, 32)] as const;
 }
 
-async function mintChanges(scene: Scene, log: Log, say: (text: string) => void): Promise<void> {
+export async function mintChanges(scene: Scene, log: Log, say: (text: string) => void): Promise<void> {
   const total = scene.convs.reduce((sum, conv) => sum + 1 + conv.members.length + (conv.messages ?? 0), 0);
   let done = 0;
   let waiting = 0;

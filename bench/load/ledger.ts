@@ -14,6 +14,8 @@ export class Cursor {
 
 export class Ledger {
   delivered = 0;
+  /** Pulled by `sync` instead of pushed. */
+  pulled = 0;
   repeated = 0;
   reordered = 0;
   lost = 0;
@@ -23,6 +25,22 @@ export class Ledger {
     this.delivered++;
     if (seq === cursor.last + 1) cursor.last = seq;
     else this.#seeOutOfTurn(cursor, seq);
+  }
+
+  /** As `see`, of a page that was asked for. */
+  pull(cursor: Cursor, seq: number): void {
+    this.see(cursor, seq);
+    this.delivered--;
+    this.pulled++;
+  }
+
+  /** A page was said to reach so far: what of it has not come is missing. */
+  cover(cursor: Cursor, to: number): void {
+    for (let gap = cursor.last + 1; gap <= to; gap++) {
+      cursor.missing ??= new Set();
+      cursor.missing.add(gap);
+      cursor.last = gap;
+    }
   }
 
   #seeOutOfTurn(cursor: Cursor, seq: number): void {
@@ -44,6 +62,15 @@ export class Ledger {
 
   heads(): Record<string, number> {
     return Object.fromEntries(this.#heads);
+  }
+
+  /** How much has yet to come. */
+  owing(cursors: Iterable<readonly [string, Cursor]>, heads: Readonly<Record<string, number>>): number {
+    let owing = 0;
+    for (const [conv, cursor] of cursors) {
+      owing += (cursor.missing?.size ?? 0) + Math.max(0, (heads[conv] ?? cursor.last) - cursor.last);
+    }
+    return owing;
   }
 
   /** Counts what never came, once; later deliveries are judged from the heads on. */

@@ -29,17 +29,23 @@ function atRate(perSecond: number, maxMs: number, fire: (intendedUs: number, ind
 }
 
 export function openLoop(crew: Crew, order: OpenLoop): Stop {
-  const { sources, burst, textBytes } = order;
+  const { sources, burst } = order;
   return atRate(order.rate / burst, order.maxMs, (intendedUs, index) => {
     const source = sources[index % sources.length] as Source;
-    sendBurst(crew, source, intendedUs, burst, textBytes);
+    sendBurst(crew, source, intendedUs, burst, order);
   });
 }
 
-function sendBurst(crew: Crew, source: Source, intendedUs: number, burst: number, textBytes: number): void {
+interface Wording {
+  readonly textBytes: number;
+  readonly untimed?: boolean;
+}
+
+function sendBurst(crew: Crew, source: Source, intendedUs: number, burst: number, wording: Wording): void {
+  const { textBytes, untimed = false } = wording;
   const client = crew.clients[source.client] as Client;
   crew.sent += burst;
-  const frames = Array.from({ length: burst }, () => crew.frames.message(source.conv, intendedUs, textBytes));
+  const frames = Array.from({ length: burst }, () => crew.frames.message(source.conv, intendedUs, textBytes, !untimed));
   client.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
 }
 
@@ -49,7 +55,7 @@ export function closedLoop(crew: Crew, order: ClosedLoop): Stop {
   order.sources.forEach((source, index) => {
     const client = clients[index] as Client;
     client.flush = () => {
-      sendBurst(crew, source, nowUs(), client.owed, order.textBytes);
+      sendBurst(crew, source, nowUs(), client.owed, order);
       client.owed = 0;
     };
     client.owed = order.window;

@@ -1,6 +1,7 @@
 // Builds the generator's messages: a UUIDv7 of now whose tail counts, so that an answer leads back to the instant its
 // message was meant to be sent; the text carries the same instant to whoever gets the push.
 import { randomBytes } from 'node:crypto';
+import { CHATTERBOX, type Dialect } from './dialect.ts';
 import { maskedFrame } from './wire.ts';
 
 const SLOTS = 1 << 18;
@@ -16,11 +17,16 @@ export class MessageFrames {
   readonly #middle = `7${randomHex(3)}-a${randomHex(3)}`;
   readonly #intendedUs = new Float64Array(SLOTS);
   #count = 0;
+  dialect: Dialect = CHATTERBOX;
 
-  /** @param intendedUs when this message was meant to leave */
-  message(conv: string, intendedUs: number, textBytes: number): Buffer {
-    const text = `~${Math.floor(intendedUs)}`.padEnd(textBytes, ' x');
-    return maskedFrame(`{"t":"message","id":"${this.#id(intendedUs)}","conv":"${conv}","text":"${text}"}`);
+  /**
+   * @param intendedUs when this message was meant to leave
+   * @param isTimed whether its readers tell how long it took
+   */
+  message(conv: string, intendedUs: number, textBytes: number, isTimed: boolean): Buffer {
+    const text = `${isTimed ? '~' : '-'}${Math.floor(intendedUs)}`.padEnd(textBytes, ' x');
+    const frame = `{"t":"message","id":"${this.#id(intendedUs)}","conv":"${conv}","text":"${text}"}`;
+    return maskedFrame(this.dialect.wrap(frame));
   }
 
   history(conv: string, intendedUs: number, before: number, limit: number): Buffer {

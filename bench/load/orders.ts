@@ -1,10 +1,13 @@
 // What the bench asks of a generator process and what it answers: plain data over the process channel.
 // Every order gets exactly one answer, in order.
 
+import type { DialectName } from './dialect.ts';
+
 export interface ClientSpec {
   readonly token: string;
-  /** Source address, 127.0.0.x: one address has some 28,000 ports towards one server. */
-  readonly from: string;
+  readonly port: number;
+  /** Source address towards loopback, 127.0.0.x: one has some 28,000 ports towards one server. Null: the system's choice. */
+  readonly from: string | null;
 }
 
 /** Who writes where: a client by its index in this process, and a conversation. */
@@ -20,6 +23,8 @@ export interface OpenLoop {
   readonly burst: number;
   readonly textBytes: number;
   readonly sources: readonly Source[];
+  /** Its deliveries are not timed: it is there to disturb others. */
+  readonly untimed: boolean;
   /** Stops by itself after this time, whatever happens to the bench. */
   readonly maxMs: number;
 }
@@ -45,11 +50,21 @@ export interface HistoryLoop {
 export type Order =
   | {
       readonly do: 'connect';
+      readonly dialect: DialectName;
       readonly host: string;
-      readonly port: number;
+      readonly isSecure: boolean;
       readonly clients: readonly ClientSpec[];
+      /** How many may be on their way at once. */
       readonly parallel: number;
+      /** Begun a second at most; 0 = as fast as `parallel` allows. */
+      readonly perSecond: number;
     }
+  /** Ends all connections, and forgets them. */
+  | { readonly do: 'disconnect' }
+  /** From now on a connection that ends comes back on this port, after a random wait up to `spreadMs`. */
+  | { readonly do: 'return'; readonly port: number; readonly spreadMs: number }
+  /** These read nothing until `unpause`; their deliveries are not timed any more. */
+  | { readonly do: 'pause' | 'unpause'; readonly clients: readonly number[] }
   | ({ readonly do: 'open-loop' } & OpenLoop)
   | ({ readonly do: 'closed-loop' } & ClosedLoop)
   | ({ readonly do: 'history-loop' } & HistoryLoop)
@@ -57,6 +72,7 @@ export type Order =
   | { readonly do: 'counts' }
   | { readonly do: 'latencies' }
   | { readonly do: 'heads' }
+  | { readonly do: 'owing'; readonly heads: Readonly<Record<string, number>> }
   | { readonly do: 'reckon'; readonly heads: Readonly<Record<string, number>> };
 
 /** Running totals of one generator process, or of several added up. */
@@ -69,6 +85,10 @@ export interface Counts {
   refused: number;
   /** Changes received, by connection. */
   delivered: number;
+  /** Changes that came by `sync`, which a client sends where it is told that it is behind. */
+  pulled: number;
+  /** Connections that came back, are ready, and have heard `caught_up` or pulled for each of their conversations. */
+  returned: number;
   /** Bytes of the frames of those changes, headers included. */
   deliveredBytes: number;
   /** Pushes without a number: presence, typing, receipts, unread. */
@@ -94,5 +114,6 @@ export interface Latencies {
 export type Answer =
   | { readonly is: 'counts'; readonly counts: Counts; readonly trouble: Readonly<Record<string, number>> }
   | { readonly is: 'latencies'; readonly latencies: Latencies }
+  | { readonly is: 'owing'; readonly owing: number }
   | { readonly is: 'heads'; readonly heads: Readonly<Record<string, number>> }
   | { readonly is: 'failed'; readonly why: string };

@@ -22,6 +22,19 @@ function checkLedger(): void {
   assert.deepEqual(countsOf([1, 3, 2], 3), { delivered: 3, repeated: 0, reordered: 1, lost: 0 });
 }
 
+function checkPulls(): void {
+  const ledger = new Ledger();
+  const cursor = new Cursor(0);
+  ledger.see(cursor, 1);
+  for (const seq of [2, 4]) ledger.pull(cursor, seq);
+  ledger.cover(cursor, 6);
+  ledger.see(cursor, 7);
+  ledger.reckon([['c', cursor]], { c: 7 });
+  const { delivered, pulled, repeated, reordered, lost } = ledger;
+  const expected = { delivered: 2, pulled: 2, repeated: 0, reordered: 0, lost: 3 };
+  assert.deepEqual({ delivered, pulled, repeated, reordered, lost }, expected);
+}
+
 function serverFrame(payload: string): Buffer {
   const data = Buffer.from(payload);
   const header = data.length < 126 ? [0x81, data.length] : [0x81, 126, data.length >> 8, data.length & 0xff];
@@ -55,6 +68,7 @@ function checkHistogram(): void {
 
 export function checkGenerator(): void {
   checkLedger();
+  checkPulls();
   checkReader();
   checkMask();
   checkHistogram();

@@ -8,9 +8,9 @@ const OP_PONG = 0xa;
 export const OP_CLOSE = 0x8;
 export const OP_PING = 0x9;
 
-export function upgradeRequest(host: string, port: number): string {
+export function upgradeRequest(host: string, port: number, path: string): string {
   return [
-    'GET /ws HTTP/1.1',
+    `GET ${path} HTTP/1.1`,
     `Host: ${host}:${port}`,
     'Upgrade: websocket',
     'Connection: Upgrade',

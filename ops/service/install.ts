@@ -20,6 +20,8 @@ const MINIO_MODULE = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c'
 export const installers: Readonly<Record<ProgramName, (say: Say) => Promise<void>>> = {
   'redis-server': (say) => installFromDebian('redis-server', 'redis-server', say),
   nginx: (say) => installFromDebian('nginx', 'nginx-light', say),
+  // A browser, for the tests of the page.
+  chromium: (say) => installFromDebian('chromium', 'chromium', say),
   mongod: installMongod,
   minio: installMinio,
 };

@@ -1,4 +1,4 @@
-// Finds the server programs: in PATH, in the cache, or installed now. Says what it installs; asks for nothing.
+// Finds the programs that tests and `ops/services` start: in PATH, in the cache, or installed now. Says what it installs; asks for nothing.
 import { join } from 'node:path';
 import { cacheFolder } from './cache.ts';
 import { Failure, type Say } from './failure.ts';
@@ -7,7 +7,7 @@ import { withLock } from './lock.ts';
 import { findInFolders, pathFolders } from './path.ts';
 import { run } from './run.ts';
 
-export type ProgramName = 'redis-server' | 'mongod' | 'minio' | 'nginx';
+export type ProgramName = 'redis-server' | 'mongod' | 'minio' | 'nginx' | 'chromium';
 
 export interface FoundProgram {
   readonly path: string;
@@ -22,9 +22,16 @@ export async function findProgram(name: ProgramName, say: Say): Promise<FoundPro
   return lookFor(name) ?? withLock(join(cacheFolder(), 'install.lock'), say, () => installProgram(name, say));
 }
 
+/** Other names of the same, by which some systems have it. */
+const ALSO_CALLED: Partial<Record<ProgramName, readonly string[]>> = {
+  chromium: ['chromium-browser', 'google-chrome', 'google-chrome-stable'],
+};
+
 /** What there is without installing anything. */
 function lookFor(name: ProgramName): FoundProgram | undefined {
-  const found = findInFolders([...pathFolders(), ...SERVER_FOLDERS], name);
+  const folders = [...pathFolders(), ...SERVER_FOLDERS];
+  const names = [name, ...(ALSO_CALLED[name] ?? [])];
+  const found = names.map((one) => findInFolders(folders, one)).find((path) => path !== undefined);
   if (found !== undefined) return { path: found, origin: 'found' };
   const cached = findInFolders([join(cacheFolder(), 'bin')], name);
   return cached === undefined ? undefined : { path: cached, origin: 'cached' };

@@ -1,27 +1,38 @@
 // What the tails of one part of a log read from: the latest changes in memory, shared by all tails and bounded in bytes;
 // older ones by pages from wherever the log is. A tail is only a position, so a slow one costs nothing more than a fast one.
+import { ChatError } from '../errors.ts';
 import { type Change, type Position, PositionLost, type Tail } from '../ports/log.ts';
 import { type ChangeBody, parseChange } from '../protocol/changes.ts';
 
 /**
- * Bytes of the latest untrimmed changes kept for tails: seconds of a full load, so that a store that falls behind for
+ * Bytes of the latest untrimmed changes of all parts kept for tails: seconds of a full load, so that a store that falls behind for
  * a moment does not also cost reads of the file. Whoever else holds these changes holds the same objects.
  */
 const RECENT_BYTES = 33_554_432;
 /** What a change costs in memory beside its wire text. */
 const CHANGE_OVERHEAD_BYTES = 200;
 const MAX_BATCH = 512;
+/** Before a log that could not be asked for older changes is asked again. */
+const RETRY_MS = 200;
 /** Below every trim point. */
 const NOWHERE = -1;
 
-/** Reads a page of durable changes right after an offset; null: below the trim point. */
-type ReadPage = (after: number) => Promise<readonly Change[] | null>;
+export interface FeedOptions {
+  /** Of the part, whose last change is `head`. */
+  readonly epoch: number;
+  readonly head: number;
+  readonly trimmed: number;
+  /** How many parts the log has. */
+  readonly parts: number;
+  /** Reads a page of durable changes right after an offset; null: not there. @throws ChatError `unavailable`: tails wait */
+  readPage(after: number): Promise<readonly Change[] | null>;
+  /** Asks the log itself, where it can be ahead of what has been pushed here. @throws as `readPage` */
+  readHead?(): Promise<number>;
+}
 
 export class Feed {
-  readonly epoch: number;
-  /** Of the log, as it is now. */
-  readonly lastHead: () => Promise<number>;
-  readonly #readPage: ReadPage;
+  readonly #options: FeedOptions;
+  readonly #maxBytes: number;
   /** The changes up to `head`, without gaps. */
   readonly #recent: Change[] = [];
   #recentBytes = 0;
@@ -31,16 +42,15 @@ export class Feed {
   #failure: Error | undefined;
   readonly #waiting = new Set<() => void>();
 
-  /**
-   * @param epoch of the part, whose last change is `head`
-   * @param readHead asks the log itself, where it can be ahead of what has been pushed here
-   */
-  constructor(epoch: number, head: number, trimmed: number, readPage: ReadPage, readHead?: () => Promise<number>) {
-    this.lastHead = readHead ?? (async () => this.#head);
-    this.epoch = epoch;
-    this.#head = head;
-    this.#trimmed = trimmed;
-    this.#readPage = readPage;
+  constructor(options: FeedOptions) {
+    this.#options = options;
+    this.#maxBytes = RECENT_BYTES / options.parts;
+    this.#head = options.head;
+    this.#trimmed = options.trimmed;
+  }
+
+  get epoch(): number {
+    return this.#options.epoch;
   }
 
   get head(): number {
@@ -51,6 +61,17 @@ export class Feed {
     return this.#trimmed;
   }
 
+  /** What it has ended with. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Of the log, as it is now. */
+  async lastHead(): Promise<number> {
+    const { readHead } = this.#options;
+    return readHead === undefined ? this.#head : readHead();
+  }
+
   /** Durable changes, following on the head. */
   push(changes: readonly Change[]): void {
     for (const change of changes) {
@@ -58,14 +79,14 @@ export class Feed {
       this.#recentBytes += costOf(change);
     }
     this.#head += changes.length;
-    if (this.#recentBytes > RECENT_BYTES) this.#evict();
+    if (this.#recentBytes > this.#maxBytes) this.#evict();
     this.#wake();
   }
 
   /** A quarter at once: taking the few a commit adds off the front of so many would move all the others each time. */
   #evict(): void {
     let count = 0;
-    while (this.#recentBytes > RECENT_BYTES * 0.75) this.#recentBytes -= costOf(this.#recent[count++] as Change);
+    while (this.#recentBytes > this.#maxBytes * 0.75) this.#recentBytes -= costOf(this.#recent[count++] as Change);
     this.#recent.splice(0, count);
   }
 
@@ -91,8 +112,8 @@ export class Feed {
     if (after >= this.#head) return null;
     const start = after - (this.#head - this.#recent.length);
     if (start >= 0) return this.#recent.slice(start, start + MAX_BATCH);
-    const page = await this.#readPage(after);
-    if (page === null) throw new PositionLost(`the log was trimmed past ${after}`);
+    const page = await this.#options.readPage(after);
+    if (page === null) throw new PositionLost(`the log does not go on after ${after}`);
     return page;
   }
 
@@ -133,18 +154,36 @@ export function feedTail(feeds: readonly (Feed | undefined)[], after: Position):
 class Cursor {
   readonly feed: Feed;
   after: number;
-  /** Resolves when it is known whether the log reaches up to where the cursor starts; null: it does. */
-  checked: Promise<void> | null;
+  /** Whether the log does not reach up to where the cursor starts; null once that is known. */
+  #isBeyond: Promise<boolean> | null;
 
   constructor(feed: Feed, after: number) {
     this.feed = feed;
     this.after = after;
-    this.checked = after > feed.head ? this.#check() : null;
+    this.#isBeyond = after > feed.head ? this.#ask() : null;
   }
 
-  async #check(): Promise<void> {
-    if (this.after > (await this.feed.lastHead())) this.after = NOWHERE;
-    this.checked = null;
+  async take(): Promise<readonly Change[] | null | undefined> {
+    if (this.#isBeyond !== null) await this.#settle(this.#isBeyond);
+    return this.feed.take(this.after);
+  }
+
+  async #settle(isBeyond: Promise<boolean>): Promise<void> {
+    try {
+      if (await isBeyond) this.after = NOWHERE;
+      this.#isBeyond = null;
+    } catch (error) {
+      this.#isBeyond = this.#ask();
+      throw error;
+    }
+  }
+
+  /** At once: later the head may have passed a position of another log. */
+  #ask(): Promise<boolean> {
+    const asked = this.feed.lastHead().then((head) => this.after > head);
+    // It may fail before anybody waits for it.
+    asked.catch(() => undefined);
+    return asked;
   }
 }
 
@@ -179,26 +218,44 @@ class FeedTail implements Tail {
 
   async #pull(): Promise<IteratorResult<readonly Change[]>> {
     while (!this.#ended) {
-      const batch = await this.#take();
+      const batch = await this.#takeOrWait();
       if (batch === undefined || this.#ended) break;
       if (batch.length > 0) return { done: false, value: batch };
-      await this.#news();
     }
     return { done: true, value: undefined };
   }
 
-  /** What there is in all parts, at most a batch of each; undefined when the log has ended. */
+  /** Nothing after a wait: for news, or for a log that cannot be asked now. */
+  async #takeOrWait(): Promise<readonly Change[] | undefined> {
+    try {
+      const batch = await this.#take();
+      if (batch?.length === 0 && !this.#ended) await this.#news();
+      return batch;
+    } catch (error) {
+      if (!this.#isPassing(error)) throw error;
+      if (!this.#ended) await this.#pause();
+      return [];
+    }
+  }
+
+  /** What there is in all parts, at most a batch of each; undefined when the log has ended. Where one fails none moves on. */
   async #take(): Promise<readonly Change[] | undefined> {
+    const taken: [Cursor, number][] = [];
     let all: readonly Change[] = [];
     for (const cursor of this.#cursors) {
-      if (cursor.checked !== null) await cursor.checked;
-      const batch = await cursor.feed.take(cursor.after);
+      const batch = await cursor.take();
       if (batch === undefined) return undefined;
       if (batch === null) continue;
-      cursor.after += batch.length;
+      taken.push([cursor, batch.length]);
       all = all.length === 0 ? batch : [...all, ...batch];
     }
+    for (const [cursor, count] of taken) cursor.after += count;
     return all;
+  }
+
+  #isPassing(error: unknown): boolean {
+    const isFinal = this.#cursors.some(({ feed }) => feed.failure === error);
+    return error instanceof ChatError && error.code === 'unavailable' && !isFinal;
   }
 
   async #news(): Promise<void> {
@@ -207,6 +264,15 @@ class FeedTail implements Tail {
     for (const { feed, after } of this.#cursors) feed.onNews(after, resolve);
     await promise;
     for (const { feed } of this.#cursors) feed.offNews(resolve);
+    this.#wake = undefined;
+  }
+
+  async #pause(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = setTimeout(resolve, RETRY_MS);
+    await promise;
+    clearTimeout(timer);
     this.#wake = undefined;
   }
 }

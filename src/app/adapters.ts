@@ -29,6 +29,8 @@ export interface Adapters {
   missing(): readonly string[];
   /** Keeps a change that the store can never take, for people to look at. */
   setAside(change: Change, error: unknown): void;
+  /** How many entries this node has taken out of the log that nobody appended. */
+  foreignEntries(): number;
   close(): Promise<void>;
 }
 

@@ -20,11 +20,22 @@ import type { TailMemory } from '../tail/index.ts';
 import type { Adapters } from './adapters.ts';
 
 const RETRY_MS = 1_000;
+/** As `/ready` calls what is missing, and as people do. */
+const SERVICES = { mongodb: 'MongoDB', redis: 'Redis' } as const;
+type Service = keyof typeof SERVICES;
 
-/** @throws StartError where a setting is at fault */
-export async function openCluster(config: ClusterConfig, logger: Logger): Promise<Adapters> {
+/**
+ * @param onWaiting told what is waited for
+ * @throws StartError where a setting is at fault
+ */
+export async function openCluster(
+  config: ClusterConfig,
+  logger: Logger,
+  onWaiting: (service: Service) => Promise<void>,
+): Promise<Adapters> {
   const clock = systemClock();
-  const store = await patiently('MongoDB', () => openMongoStore({ url: config.mongoUrl }), logger);
+  const waiting = { logger, onWaiting };
+  const store = await patiently('mongodb', () => openMongoStore({ url: config.mongoUrl }), waiting);
   const ephemeral = openEphemeral(config, clock, logger);
   const { node } = ephemeral.signals;
   const persists = config.roles.includes('persist');
@@ -35,7 +46,7 @@ export async function openCluster(config: ClusterConfig, logger: Logger): Promis
     clock,
     secret: config.secret,
     openLog: async (tail) => {
-      log = await patiently('Redis', () => openLog(config, { node, persists }, store, tail, logger), logger);
+      log = await patiently('redis', () => openLog(config, { node, persists }, store, tail, logger), waiting);
       return log;
     },
     others: {
@@ -50,6 +61,7 @@ export async function openCluster(config: ClusterConfig, logger: Logger): Promis
       logger.error({ err: error, conv, seq }, 'the store cannot take a change; it is set aside');
       log?.setAside(change, String(error)).catch((fault: unknown) => logger.error({ err: fault }, 'not set aside'));
     },
+    foreignEntries: () => log?.foreignEntries ?? 0,
     close: async () => {
       await log?.close();
       await ephemeral.close();
@@ -87,6 +99,8 @@ async function openLog(
       },
     },
     onLost: (part, reason) => logger.warn({ part, reason }, 'the log has gone on without this node'),
+    onForeign: (part, count) =>
+      logger.error({ part, count }, 'entries that nobody appended were in the log; set aside'),
   });
   opened.resolve(log);
   return log;
@@ -119,14 +133,22 @@ function openEphemeral(config: ClusterConfig, clock: Clock, logger: Logger) {
   };
 }
 
+interface Waiting {
+  readonly logger: Logger;
+  onWaiting(service: Service): Promise<void>;
+}
+
 /** Tries until it is there; only a wrong setting ends it. */
-async function patiently<Opened>(name: string, open: () => Promise<Opened>, logger: Logger): Promise<Opened> {
+async function patiently<Opened>(service: Service, open: () => Promise<Opened>, waiting: Waiting): Promise<Opened> {
   for (let attempts = 0; ; attempts++) {
     try {
       return await open();
     } catch (error) {
       if (error instanceof StartError) throw error;
-      if (attempts % 10 === 0) logger.warn({ reason: (error as Error).message }, `waiting for ${name}`);
+      const { message, cause } = error as Error;
+      const reason = cause instanceof Error ? cause.message : message;
+      if (attempts % 10 === 0) waiting.logger.warn({ reason }, `waiting for ${SERVICES[service]}`);
+      await waiting.onWaiting(service);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }

@@ -54,6 +54,7 @@ export async function openEmbedded(config: EmbeddedConfig, logger: Logger): Prom
     others: null,
     missing: () => [],
     setAside: ({ conv, seq }, error) => logger.error({ err: error, conv, seq }, 'the store cannot take a change'),
+    foreignEntries: () => 0,
     close: async () => {
       await log.close();
       await store.close();

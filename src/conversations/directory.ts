@@ -110,9 +110,11 @@ export class Directory {
    * @param use is given them in the very moment they are right: from then on the tail tells what changes
    */
   async ofUser(user: UserId, use: (convs: Set<ConvId>) => void): Promise<void> {
+    const began = this.#began;
     const pin = this.#tail.pin();
     try {
       const stored = await this.#store.ofUser(user);
+      if (began !== this.#began) return await this.ofUser(user, use);
       const convs = new Set(stored.map(({ conv }) => conv));
       for (const change of this.#tail.unstoredGuards()) applyToUser(convs, user, parseChange(change.wire));
       use(convs);

@@ -97,7 +97,8 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
 
   /** The user's last connection has gone. */
   leave(user: LocalUser<Connection>): void {
-    this.#users.delete(user.id);
+    // Another one may stand in its place, where the node has begun again.
+    if (this.#users.get(user.id) === user) this.#users.delete(user.id);
     for (const conv of user.convs) {
       const room = this.#rooms.get(conv);
       if (room?.users.delete(user)) this.#discardIfEmpty(room);

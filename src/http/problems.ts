@@ -47,21 +47,20 @@ function failureOf(error: unknown): ChatError {
 }
 
 function writeProblem(failure: ChatError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { http: status = 500, message: title } = errorEntry(failure.code);
-  const { code, message: detail, field, afterMs } = failure;
+  const { code, afterMs } = failure;
+  const status = errorEntry(code).http ?? 500;
   if (afterMs !== undefined && Number.isFinite(afterMs)) reply.header('retry-after', Math.ceil(afterMs / 1_000));
   if (status === 401) reply.header('www-authenticate', 'Bearer');
+  return reply
+    .code(status)
+    .type(PROBLEM_TYPE)
+    .send(JSON.stringify(problemOf(failure, request.id)));
+}
+
+export function problemOf({ code, message: detail, field }: ChatError, requestId: string) {
+  const { http: status = 500, message: title } = errorEntry(code);
   const type = `urn:chatterbox:error:${code}`;
-  const problem = {
-    type,
-    title,
-    status,
-    code,
-    detail,
-    requestId: request.id,
-    ...(field === undefined ? {} : { field }),
-  };
-  return reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+  return { type, title, status, code, detail, requestId, ...(field === undefined ? {} : { field }) };
 }
 
 /** Bytes that are no HTTP request, or one that came too slowly: answered on the bare socket, which then ends. */

@@ -18,6 +18,7 @@ import { handleClientError, handleError } from './problems.ts';
 import { authLimit, limitRequests } from './rate-limits.ts';
 import { userRoutes } from './users.ts';
 import { validatorCompiler } from './validation.ts';
+import { servePage } from './web.ts';
 
 export interface HttpConfig {
   readonly origins: readonly string[];
@@ -34,9 +35,13 @@ export interface HttpDeps extends Domain {
   readonly config: HttpConfig;
   readonly metrics: Metrics;
   readonly tallies: Tallies;
+  /** Without: no API and no page, but health, readiness and metrics. */
+  readonly hasApi?: boolean;
   /** What keeps the process from work; empty = ready. */
   readonly ready: () => readonly string[];
   readonly log?: FastifyBaseLogger;
+  /** Where the built page is; `dist/web` where not told. */
+  readonly pageDir?: string;
 }
 
 /** A message of 4,000 four-byte characters, escaped, fits more than twice. */
@@ -50,7 +55,7 @@ const PREFLIGHT_SECONDS = 600;
 const CLOSE_MS = 2_000;
 
 export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
-  const { config, accounts } = deps;
+  const { config, accounts, hasApi = true } = deps;
   const app = createServer(deps);
   app.setErrorHandler(handleError);
   await protect(app, config);
@@ -59,11 +64,14 @@ export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
     throw new ChatError('not_found');
   });
-  await serveDocs(app);
+  if (hasApi) {
+    await serveDocs(app);
+    await servePage(app, deps.pageDir);
+  }
   await app.register(async (routes) => {
     enforcePolicies(routes, accounts, config.metricsToken);
     await routes.register(healthRoutes(deps.metrics, deps.ready));
-    await routes.register(apiRoutes(deps), { prefix: '/api/v1' });
+    if (hasApi) await routes.register(apiRoutes(deps), { prefix: '/api/v1' });
   });
   return app;
 }

@@ -134,6 +134,7 @@ export class Reads {
       const page = await this.#store.sync(conv, after, most);
       await this.#coverStored(conversation, page.upTo);
       const touched = await this.#touchedSince(conv, page.upTo);
+      pin.check();
       // From here on nothing waits: the head, the states and what is pushed next belong to one moment.
       const head = conversation.head.seq;
       const newer = this.#tail.newer(conv, page.upTo);
@@ -167,6 +168,7 @@ export class Reads {
     try {
       const stored = await this.#store.changes(conversation.id, after, limit + 1);
       await this.#coverStored(conversation, stored.upTo);
+      pin.check();
       const newer = this.#tail.after(conversation.id, Math.max(stored.upTo, after)) ?? [];
       const tooMany = stored.changes.length + newer.length > limit;
       use(tooMany ? null : [...eraseDeleted(stored.changes, newer), ...newer]);
@@ -228,6 +230,7 @@ export class Reads {
     const pin = this.#tail.pin();
     try {
       const page = await ask();
+      pin.check();
       const newer = this.#tail.newer(conv, page.upTo);
       if (newer.length === 0) return join(page, []);
       const fresh = newer.flatMap((change) => (change.t === 'message' ? [sentState(change)] : []));
@@ -257,6 +260,7 @@ export class Reads {
     const pin = this.#tail.pin();
     try {
       const stored = await this.#store.messages(conv, seqs);
+      pin.check();
       const newer = this.#tail.newer(conv, stored.upTo);
       const fresh = newer.flatMap((change) =>
         change.t === 'message' && seqs.includes(change.seq) ? [sentState(change)] : [],

@@ -8,6 +8,11 @@ import type { Millis } from '../protocol/ids.ts';
 
 /** Between two attempts when the store cannot take a batch: a full disk, a server away. */
 const RETRY_MS = 500;
+/**
+ * How long what is stored may keep its place in the log at most: nodes tell with a delay how far they have read, and a log
+ * that is full takes no change that would bring the next occasion.
+ */
+const TRIM_WITHIN_MS = 2_000;
 /** What a process that ends spends on the store at most. */
 const STOP_MS = 2_000;
 
@@ -19,8 +24,8 @@ interface Options {
   readonly batch: number;
   /** How long a smaller batch is left to grow: nobody waits for the store, and each commit of it costs an fsync. */
   readonly lingerMs: Millis;
-  /** Trims the log after this many stored changes, or characters of them; each trim is a write of the log's. */
-  readonly trimEvery: { readonly changes: number; readonly chars: number };
+  /** Trims the log after this many stored changes, or bytes of them, and else in its time; each trim is a write of the log's. */
+  readonly trimEvery: { readonly changes: number; readonly bytes: number };
   /** The parts of the log it carries; all where left out. */
   readonly parts?: readonly number[];
   readonly onStored: (watermark: Position) => void;
@@ -34,7 +39,7 @@ export class Persister {
   readonly #options: Options;
   #tail: Tail | undefined;
   #watermark: number[] = [];
-  #sinceTrim = { changes: 0, chars: 0 };
+  #sinceTrim = { changes: 0, bytes: 0 };
   #isStopped = false;
   #isGivenUp = false;
   #wake = () => {};
@@ -53,13 +58,23 @@ export class Persister {
    * @throws HoleError what the log gave does not follow on what the store holds: a defect
    */
   async run(): Promise<void> {
-    const { log, store, batch, lingerMs } = this.#options;
+    const { log, store, clock } = this.#options;
     this.#watermark = this.#own(await store.watermark());
     // What earlier lives stored, none of them long enough for a trim.
     await this.#trim();
     if (this.#isOver()) return;
     this.#tail = log.tail(this.#watermark, this.#options.parts);
-    for await (const changes of this.#tail) {
+    const stopTrimming = clock.every(TRIM_WITHIN_MS, () => this.#trimRest());
+    try {
+      await this.#carry(this.#tail);
+    } finally {
+      stopTrimming();
+    }
+  }
+
+  async #carry(tail: Tail): Promise<void> {
+    const { batch, lingerMs } = this.#options;
+    for await (const changes of tail) {
       for (let start = 0; start < changes.length; start += batch)
         if (!(await this.#store(changes.slice(start, start + batch)))) return;
       if (this.#isOver()) return;
@@ -101,8 +116,8 @@ export class Persister {
     this.#options.onStored(upTo);
     const { trimEvery } = this.#options;
     this.#sinceTrim.changes += changes.length;
-    for (const { wire } of changes) this.#sinceTrim.chars += wire.length;
-    if (this.#sinceTrim.changes >= trimEvery.changes || this.#sinceTrim.chars >= trimEvery.chars) await this.#trim();
+    for (const { wire } of changes) this.#sinceTrim.bytes += Buffer.byteLength(wire);
+    if (this.#sinceTrim.changes >= trimEvery.changes || this.#sinceTrim.bytes >= trimEvery.bytes) await this.#trim();
     return true;
   }
 
@@ -127,8 +142,15 @@ export class Persister {
 
   /** Insists: a log at its budget takes no change that would bring the next occasion. */
   async #trim(): Promise<void> {
-    this.#sinceTrim = { changes: 0, chars: 0 };
+    this.#sinceTrim = { changes: 0, bytes: 0 };
     await this.#insist(() => this.#options.log.trim(this.#watermark));
+  }
+
+  /** What could not be let go of when it was stored. Where it fails, the next time does it. */
+  #trimRest(): void {
+    const { trimmed } = this.#options.log.state();
+    if (this.#watermark.every((offset, part) => offset <= (trimmed[part] ?? 0))) return;
+    this.#options.log.trim(this.#watermark).catch(() => undefined);
   }
 
   /** Tries until it is done; once told to stop, only once more. */

@@ -4,8 +4,9 @@
 //
 // Laws
 //  1. The first `open` decides id and parts for ever; every later one gets the same, and one that wants other parts is refused.
-//  2. The epoch of a part only grows, by one at a time; of any number of callers of `beginEpoch` from the same number one
-//     moves it, and all get the number that holds afterwards.
+//  2. The epoch of a part only grows, by one at a time unless told of a higher one; of any number of callers of `beginEpoch`
+//     from the same number one moves it, and all get the number that holds afterwards. No epoch is used before `openEpoch`
+//     has told that the log has begun it: one that has begun and is not open can be taken up by another caller.
 //  3. A node is live from `keepAlive` until its lease has run out by the database's clock, or `leave`; `liveNodes` gives the
 //     last report of each.
 //  4. From the moment `beginEpoch` has moved a part on, the store takes no change of that part that was read under an older
@@ -36,8 +37,12 @@ export interface NodeReport {
 export interface PartRecord {
   /** 0: no log of this part has ever begun. */
   readonly epoch: number;
+  /** The latest one that the log may have changes of. */
+  readonly opened: number;
   /** The store holds the part's changes up to here. */
   readonly stored: number;
+  /** The latest time that one of their keys carries (protocol/key-time.ts), 0 where none does. */
+  readonly latestKeyMs: Millis;
 }
 
 export interface LogRecord {
@@ -45,8 +50,13 @@ export interface LogRecord {
   open(parts: number): Promise<LogIdentity>;
   /** By part. */
   epochs(): Promise<readonly PartRecord[]>;
-  /** @returns the part as it is now: its epoch is `from` + 1, or what another caller made of it meanwhile */
-  beginEpoch(part: number, from: number): Promise<PartRecord>;
+  /**
+   * @param above an epoch that the log has got to, where that is higher than `from`: the record is an older one put back
+   * @returns the part as it is now: its epoch is the next after both, or what another caller made of it meanwhile
+   */
+  beginEpoch(part: number, from: number, above?: number): Promise<PartRecord>;
+  /** The log has begun this epoch; one that is not the latest changes nothing. */
+  openEpoch(part: number, epoch: number): Promise<void>;
   /** Makes or prolongs the lease of a node, with its report. */
   keepAlive(report: NodeReport, leaseMs: Millis): Promise<void>;
   liveNodes(): Promise<readonly NodeReport[]>;

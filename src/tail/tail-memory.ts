@@ -31,6 +31,8 @@ interface Acts {
 
 export interface Pin {
   release(): void;
+  /** @throws ChatError `unavailable` where the memory has begun again since: what was read beside it is of another view */
+  check(): void;
 }
 
 export class TailMemory {
@@ -44,7 +46,7 @@ export class TailMemory {
   #unstoredGuards: Change[] = [];
   #watermark: Position;
   readonly #seen: number[];
-  readonly #pins = new Set<Position>();
+  #pins = new Set<Position>();
   #waiting: { position: Position; resolve: () => void; reject: (error: Error) => void }[] = [];
 
   /**
@@ -95,8 +97,13 @@ export class TailMemory {
   /** While pinned, everything that was not in the store at that moment stays readable here. */
   pin(): Pin {
     const position = [...this.#watermark];
-    this.#pins.add(position);
-    return { release: () => this.#pins.delete(position) };
+    const pins = this.#pins.add(position);
+    return {
+      release: () => pins.delete(position),
+      check: () => {
+        if (pins !== this.#pins) throw new ChatError('unavailable');
+      },
+    };
   }
 
   /** The changes of a conversation with seq > after, or null where the memory does not reach back that far. */
@@ -135,7 +142,7 @@ export class TailMemory {
 
   /**
    * Begins again, where the log went on without this memory: all it held is dropped, and what follows comes after the
-   * store's watermark. Who waits for a position of before waits in vain.
+   * store's watermark. Who waits for a position of before waits in vain, and who pinned it learns of it.
    */
   restart(watermark: Position): void {
     this.#runs.clear();
@@ -143,6 +150,7 @@ export class TailMemory {
     this.#dropped = 0;
     this.#bytes = 0;
     this.#unstoredGuards = [];
+    this.#pins = new Set();
     this.#watermark = watermark;
     this.#seen.splice(0, this.#seen.length, ...watermark);
     const waiting = this.#waiting;

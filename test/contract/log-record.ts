@@ -20,7 +20,7 @@ export interface LogRecordUnderTest {
 
 const LONG: Millis = 600_000;
 const PARTS = 4;
-const NEVER = { epoch: 0, stored: 0 };
+const NEVER = { epoch: 0, opened: 0, stored: 0, latestKeyMs: 0 };
 const c1 = conv('c1');
 
 function reportOf(node: string, fields: Partial<NodeReport> = {}): NodeReport {
@@ -69,8 +69,8 @@ export function logRecordContract(t: Test, open: (t: Test) => Promise<LogRecordU
   t.test('law 2: an epoch begins one after the other, each part for itself', async (t) => {
     const { logRecord } = await open(t);
     await logRecord.open(PARTS);
-    for (const from of [0, 1, 2]) same(t, await logRecord.beginEpoch(1, from), { epoch: from + 1, stored: 0 });
-    same(t, await logRecord.beginEpoch(3, 0), { epoch: 1, stored: 0 });
+    for (const from of [0, 1, 2]) same(t, await logRecord.beginEpoch(1, from), { ...NEVER, epoch: from + 1 });
+    same(t, await logRecord.beginEpoch(3, 0), { ...NEVER, epoch: 1 });
     const epochs = (await logRecord.epochs()).map(({ epoch }) => epoch);
     same(t, epochs, [0, 3, 0, 1]);
   });
@@ -80,7 +80,7 @@ export function logRecordContract(t: Test, open: (t: Test) => Promise<LogRecordU
     await logRecord.open(PARTS);
     await logRecord.beginEpoch(0, 0);
     await logRecord.beginEpoch(0, 1);
-    for (const from of [0, 1, 3, 9]) same(t, await logRecord.beginEpoch(0, from), { epoch: 2, stored: 0 });
+    for (const from of [0, 1, 3, 9]) same(t, await logRecord.beginEpoch(0, from), { ...NEVER, epoch: 2 });
   });
 
   t.test('law 2: of many callers from one number one moves it, and all get the number that holds', async (t) => {
@@ -91,6 +91,47 @@ export function logRecordContract(t: Test, open: (t: Test) => Promise<LogRecordU
       const begun = Array.from({ length: 12 }, (_, index) => (records[index % 2] as LogRecord).beginEpoch(2, from));
       same(t, new Set((await Promise.all(begun)).map(({ epoch }) => epoch)), new Set([from + 1]));
     }
+  });
+
+  t.test('law 2: told of a higher epoch, the next one comes after that', async (t) => {
+    const { logRecord } = await open(t);
+    await logRecord.open(PARTS);
+    await logRecord.beginEpoch(0, 0);
+    same(t, await logRecord.beginEpoch(0, 1, 7), { ...NEVER, epoch: 8 });
+    same(t, await logRecord.beginEpoch(0, 1, 20), { ...NEVER, epoch: 8 }, 'only from the number that holds');
+    same(t, await logRecord.beginEpoch(0, 8, 3), { ...NEVER, epoch: 9 }, 'never a lower one');
+  });
+
+  t.test('law 2: an epoch that has begun is open once that is told, and only while it is the latest', async (t) => {
+    const { logRecord, other } = await open(t);
+    await logRecord.open(PARTS);
+    await logRecord.openEpoch(0, 1);
+    same(t, (await logRecord.epochs())[0], NEVER, 'none has begun');
+    await logRecord.beginEpoch(0, 0);
+    await (await other()).logRecord.openEpoch(0, 1);
+    same(t, (await logRecord.epochs())[0], { ...NEVER, epoch: 1, opened: 1 });
+    same(t, await logRecord.beginEpoch(0, 1), { ...NEVER, epoch: 2, opened: 1 });
+    await logRecord.openEpoch(0, 1);
+    same(t, (await logRecord.epochs())[0], { ...NEVER, epoch: 2, opened: 1 });
+    await logRecord.openEpoch(0, 2);
+    same(t, (await logRecord.epochs())[0], { ...NEVER, epoch: 2, opened: 2 });
+  });
+
+  t.test('the record tells the latest time that a stored key of a part carries', async (t) => {
+    const { logRecord, messages } = await open(t);
+    await logRecord.open(PARTS);
+    const writer = new Writer();
+    writer.create(c1);
+    const times = [5_000, 1_000, 9_000, 2_000];
+    for (const ms of times) writer.say(c1, 'text', {}, uuidAt(ms));
+    await messages.apply(writer.changes.slice(0, 3), [3]);
+    same(
+      t,
+      (await logRecord.epochs()).map(({ latestKeyMs }) => latestKeyMs),
+      [5_000, 0, 0, 0],
+    );
+    await messages.apply(writer.changes, [5]);
+    same(t, (await logRecord.epochs())[0]?.latestKeyMs, 9_000);
   });
 
   t.test('law 3: a node is live with its last report until it leaves', async (t) => {
@@ -130,8 +171,8 @@ export function logRecordContract(t: Test, open: (t: Test) => Promise<LogRecordU
     await logRecord.beginEpoch(0, 0);
     const changes = randomChanges(4, 30);
     await messages.apply(changes, [30], [1]);
-    same(t, (await logRecord.epochs())[0], { epoch: 1, stored: 30 });
-    same(t, await logRecord.beginEpoch(0, 1), { epoch: 2, stored: 30 });
+    same(t, (await logRecord.epochs())[0], { ...NEVER, epoch: 1, stored: 30 });
+    same(t, await logRecord.beginEpoch(0, 1), { ...NEVER, epoch: 2, stored: 30 });
     same(t, await messages.watermark(), [30]);
   });
 
@@ -203,9 +244,15 @@ export function logRecordContract(t: Test, open: (t: Test) => Promise<LogRecordU
     await logRecord.keepAlive(reportOf('a'), LONG);
     const again = await reopen();
     same(t, await again.open(PARTS), identity);
-    same(t, (await again.epochs())[2], { epoch: 1, stored: 0 });
+    same(t, (await again.epochs())[2], { ...NEVER, epoch: 1 });
     same(t, await live(again), [reportOf('a')]);
   });
+}
+
+/** A UUIDv7 of a moment. */
+function uuidAt(ms: Millis): string {
+  const time = ms.toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 }
 
 async function live(record: LogRecord): Promise<readonly NodeReport[]> {

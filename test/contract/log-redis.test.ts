@@ -88,7 +88,7 @@ t.test('the number of parts is fixed at the first start', async (t) => {
 t.test('laws 1, 2, 8: three nodes that write the same things at once make each of them once', async (t) => {
   const under = await redisUnderTest(t);
   const nodes = await Promise.all([1, 2, 3].map(() => under.open({ parts: PARTS })));
-  const [first] = nodes as [Log, Log, Log];
+  const [first] = nodes as readonly Log[] as readonly [Log, Log, Log];
   await appendOne(first, creation(conv(1)));
   const keys = Array.from({ length: 200 }, () => keyAt(Date.now()));
   const answers = await Promise.all(

@@ -2,14 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import { memoryStore } from '../../src/adapters/memory/store.ts';
-import { openRedisLog, type RedisLogOptions } from '../../src/adapters/redis/log.ts';
+import { openRedisLog, type RedisLog, type RedisLogOptions } from '../../src/adapters/redis/log.ts';
 import type { Lookback } from '../../src/adapters/redis/log-appender.ts';
 import { type Change, type Log, PositionLost } from '../../src/ports/log.ts';
 import type { MessageStore } from '../../src/ports/store.ts';
 import { TailMemory } from '../../src/tail/index.ts';
-import { type OwnServer, redisServer } from '../kit/services.ts';
+import { type OwnServer, type RedisCluster, redisServer } from '../kit/services.ts';
 import type { LogSettings } from './log-items.ts';
 
 const DEFAULT_BUDGET_BYTES = 1_000_000_000;
@@ -20,30 +21,37 @@ const COPY = 'copy';
 
 export interface RedisLogSettings
   extends LogSettings,
-    Partial<Pick<RedisLogOptions, 'parts' | 'node' | 'onLost' | 'urls'>> {}
+    Partial<Pick<RedisLogOptions, 'parts' | 'node' | 'onLost' | 'onForeign' | 'urls' | 'record'>> {
+  /** In place of the store's. */
+  readonly heads?: Lookback['heads'];
+}
 
 export class RedisUnderTest {
   readonly store = memoryStore();
   readonly redis: OwnServer;
+  readonly #urls: string;
   readonly #opened: Log[] = [];
 
-  constructor(redis: OwnServer) {
+  /** @param urls where it is one of several */
+  constructor(redis: OwnServer, urls = redis.url) {
     this.redis = redis;
+    this.#urls = urls;
   }
 
   /** A node more. */
-  async open({ budgetBytes = DEFAULT_BUDGET_BYTES, ...settings }: RedisLogSettings = {}): Promise<Log> {
+  async open({ budgetBytes = DEFAULT_BUDGET_BYTES, heads, ...settings }: RedisLogSettings = {}): Promise<RedisLog> {
     const { messages, logRecord } = this.store;
     const opening = Promise.withResolvers<Log>();
+    const looksBack = lookback(opening.promise, messages);
     const log = await openRedisLog({
-      urls: this.redis.url,
+      urls: this.#urls,
       parts: 1,
       node: randomUUID(),
       persists: true,
+      record: logRecord,
       ...settings,
       budgetBytes,
-      record: logRecord,
-      lookback: lookback(opening.promise, messages),
+      lookback: heads === undefined ? looksBack : { ...looksBack, heads },
     });
     opening.resolve(log);
     this.#opened.push(log);
@@ -80,6 +88,18 @@ export class RedisUnderTest {
 export async function redisUnderTest(t: Test): Promise<RedisUnderTest> {
   const redis = await redisServer(t);
   const under = new RedisUnderTest(redis);
+  t.teardown(() => under.closeAll());
+  return under;
+}
+
+/** On a Redis Cluster that several tests share, one after the other: emptied for each. */
+export async function clusterUnderTest(t: Test, { urls, masters }: RedisCluster): Promise<RedisUnderTest> {
+  for (const { url } of masters) {
+    const redis = new Redis(url);
+    await redis.flushall();
+    redis.disconnect();
+  }
+  const under = new RedisUnderTest(masters[0] as OwnServer, urls);
   t.teardown(() => under.closeAll());
   return under;
 }

@@ -3,9 +3,11 @@ import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { keptLog, openMemoryLog } from '../../src/adapters/memory/log.ts';
 import type { Log } from '../../src/ports/log.ts';
-import { logContract } from './log.ts';
+import { redisCluster } from '../kit/services.ts';
+import { type LogUnderTest, logContract } from './log.ts';
 import { logFolder } from './log-folder.ts';
-import { redisUnderTest } from './log-redis.ts';
+import type { LogSettings } from './log-items.ts';
+import { clusterUnderTest, type RedisUnderTest, redisUnderTest } from './log-redis.ts';
 
 // Figures of memory are of what is in use, not of what is yet to be collected.
 setFlagsFromString('--expose-gc');
@@ -35,8 +37,12 @@ logContract(t, 'sqlite', async (t, settings) => {
   return { log, reopen, store: (changes) => folder.store(changes) };
 });
 
-logContract(t, 'redis', async (t, settings) => {
-  const under = await redisUnderTest(t);
+logContract(t, 'redis', async (t, settings) => opened(await redisUnderTest(t), settings));
+
+const cluster = await redisCluster(t);
+logContract(t, 'redis cluster', async (t, settings) => opened(await clusterUnderTest(t, cluster), settings));
+
+async function opened(under: RedisUnderTest, settings?: LogSettings): Promise<LogUnderTest> {
   const log = await under.open(settings);
   let open = log;
   const reopen = async () => {
@@ -45,4 +51,4 @@ logContract(t, 'redis', async (t, settings) => {
     return open;
   };
   return { log, reopen, store: (changes) => under.apply(open, changes) };
-});
+}

@@ -513,10 +513,15 @@ t.test('a database that cannot be used is refused in one line, without the passw
     t.match((failure as Error).message, /^store_unusable: [^\n]+$/);
     t.notMatch((failure as Error).message, /hunter2/);
   };
-  await refused('mongodb://ann:hunter2@127.0.0.1:1/chat');
   await refused('redis://ann:hunter2@127.0.0.1:1/chat');
   await refused('mongodb://ann:hunter2@127.0.0.1:1/chat?no-such-option=hunter2');
   await refused('');
+});
+
+t.test('a database that is not there yet is `unavailable`, and is waited for', async (t) => {
+  const failure = await openMongoStore({ url: 'mongodb://ann:hunter2@127.0.0.1:1/chat' }).catch((error) => error);
+  t.match(failure, { code: 'unavailable' });
+  t.notMatch(`${failure.message} ${failure.cause}`, /hunter2/);
 });
 
 t.test('a database of a newer version is refused', async (t) => {

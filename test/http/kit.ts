@@ -141,7 +141,7 @@ async function conversations(t: Test, accounts: Accounts) {
     store: store.messages,
     batch: 64,
     lingerMs: 0,
-    trimEvery: { changes: 1_000, chars: 1_000_000 },
+    trimEvery: { changes: 1_000, bytes: 1_000_000 },
     onStored: (upTo) => tail.onStored(upTo),
     clock,
     onFault: (error) => t.fail(String(error)),

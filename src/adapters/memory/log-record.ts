@@ -1,7 +1,7 @@
 // The record of a log in the process's memory, for tests and for trying things out: of its laws the last does not hold.
 import { randomBytes } from 'node:crypto';
 import { StartError } from '../../errors.ts';
-import type { LogIdentity, LogRecord, NodeReport } from '../../ports/log-record.ts';
+import type { LogIdentity, LogRecord, NodeReport, PartRecord } from '../../ports/log-record.ts';
 import type { Millis } from '../../protocol/ids.ts';
 import type { Views } from './views.ts';
 
@@ -11,14 +11,16 @@ interface Lease {
 }
 
 export function memoryLogRecord(
-  { epochs, watermark }: Pick<Views, 'epochs' | 'watermark'>,
+  { epochs, watermark, latestKeysMs }: Pick<Views, 'epochs' | 'watermark' | 'latestKeysMs'>,
   now: () => Millis = () => performance.now(),
 ): LogRecord {
   let identity: LogIdentity | undefined;
   const leases = new Map<string, Lease>();
+  const opened: number[] = [];
 
-  function partRecord(part: number) {
-    return { epoch: epochs[part] ?? 0, stored: watermark[part] ?? 0 };
+  function partRecord(part: number): PartRecord {
+    const [epoch = 0, stored = 0, latestKeyMs = 0] = [epochs[part], watermark[part], latestKeysMs[part]];
+    return { epoch, opened: opened[part] ?? 0, stored, latestKeyMs };
   }
 
   return {
@@ -30,9 +32,13 @@ export function memoryLogRecord(
 
     epochs: async () => Array.from({ length: identity?.parts ?? 0 }, (_, part) => partRecord(part)),
 
-    async beginEpoch(part, from) {
-      if (partRecord(part).epoch === from) epochs[part] = from + 1;
+    async beginEpoch(part, from, above = 0) {
+      if (partRecord(part).epoch === from) epochs[part] = Math.max(from, above) + 1;
       return partRecord(part);
+    },
+
+    async openEpoch(part, epoch) {
+      if (partRecord(part).epoch === epoch) opened[part] = epoch;
     },
 
     async keepAlive(report, leaseMs) {

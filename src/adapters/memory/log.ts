@@ -46,7 +46,13 @@ class MemoryLog implements Log {
     this.#budgetBytes = budgetBytes;
     this.#now = now;
     this.#bytes = bytesOf(kept.changes);
-    this.#feed = new Feed(0, this.#head, kept.trimmed, async (after) => this.#page(after));
+    this.#feed = new Feed({
+      epoch: 0,
+      head: this.#head,
+      trimmed: kept.trimmed,
+      parts: 1,
+      readPage: async (after) => this.#page(after),
+    });
   }
 
   get #head(): number {

@@ -4,6 +4,7 @@ import type { Change, Head, Position, Receipt } from '../../ports/log.ts';
 import { EpochError, HoleError } from '../../ports/store.ts';
 import { type ChangeBody, erasedWire, movesGuard, parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Seq, UserId } from '../../protocol/ids.ts';
+import { keyTimeMs } from '../../protocol/key-time.ts';
 import {
   type ConvState,
   foldConv,
@@ -64,6 +65,7 @@ export class Views {
   readonly watermark: number[] = [];
   /** Of the parts, as on record (log-record.ts). */
   readonly epochs: number[] = [];
+  readonly latestKeysMs: number[] = [];
 
   /** @throws HoleError, EpochError; then nothing has changed */
   apply(changes: readonly Change[], upTo: Position, epochs: readonly number[]): void {
@@ -71,6 +73,9 @@ export class Views {
     if (changes.some(isOutdated)) throw new EpochError();
     const newer = this.#unseen(changes);
     for (const [change, body] of newer) this.#view(change.conv).apply(change, body);
+    for (const [{ part, key }] of newer) {
+      if (key !== null) this.latestKeysMs[part] = Math.max(this.latestKeysMs[part] ?? 0, keyTimeMs(key));
+    }
     for (const [part, offset] of upTo.entries()) {
       this.watermark[part] = Math.max(this.watermark[part] ?? 0, offset);
     }

@@ -88,7 +88,7 @@ export function mongoConversations(database: Database): ConversationStore {
 
   return {
     load: inWaves(load, ({ conv }) => conv),
-    ofUser: (user) => ofUsers([user]),
+    ofUser: async (user) => (await ofUsers([user])).map(({ conv, role }) => ({ conv, role })),
 
     async rooms(query, cursor, limit) {
       const place = await placeOf(cursor);

@@ -1,11 +1,18 @@
 // One MongoDB database and the moment this process has seen it at. A write waits for a majority and its journals; a read
 // is of one majority-committed moment, never older than what this process wrote or read before. Refuses a server
 // without replication, one too old, and a database that a newer version wrote.
-import { type ClientSession, type Document, MongoClient, type MongoClientOptions, type Timestamp } from 'mongodb';
+import {
+  type ClientSession,
+  type Db,
+  type Document,
+  MongoClient,
+  type MongoClientOptions,
+  type Timestamp,
+} from 'mongodb';
 import { StartError } from '../../errors.ts';
 import type { Millis } from '../../protocol/ids.ts';
 import { type CollectionName, type Collections, collectionsOf } from './documents.ts';
-import { failureOf } from './failures.ts';
+import { failureOf, isUnreachable } from './failures.ts';
 import { createIndexes } from './indexes.ts';
 
 /** Of the documents. */
@@ -51,17 +58,13 @@ const BATCH_SIZE = 100_000;
 export class Database {
   readonly client: MongoClient;
   readonly collections: Collections;
-  readonly #name: string | undefined;
+  readonly db: Db;
   #seen: Timestamp | undefined;
 
   constructor(url: string) {
     this.client = new MongoClient(url, OPTIONS);
-    this.#name = HAS_NAME.test(url) ? undefined : DEFAULT_NAME;
+    this.db = this.client.db(HAS_NAME.test(url) ? undefined : DEFAULT_NAME);
     this.collections = collectionsOf(this.db);
-  }
-
-  get db() {
-    return this.client.db(this.#name);
   }
 
   /** One query, of one moment. @throws ChatError `unavailable` */
@@ -102,7 +105,7 @@ export class Database {
   }
 }
 
-/** @throws StartError one line for the operator */
+/** @throws StartError one line for the operator; ChatError `unavailable` while no server is there */
 export async function openDatabase(url: string): Promise<Database> {
   const database = parsed(url);
   try {
@@ -114,6 +117,7 @@ export async function openDatabase(url: string): Promise<Database> {
   } catch (error) {
     await database.close();
     if (error instanceof StartError) throw error;
+    if (isUnreachable(error)) throw failureOf(error);
     throw new StartError(`store_unusable: MongoDB cannot be used (${(error as Error).message})`, { cause: error });
   }
 }

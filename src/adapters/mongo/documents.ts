@@ -67,7 +67,11 @@ export interface MemberDoc {
 export interface PartDoc {
   readonly _id: number;
   readonly epoch: number;
+  /** The latest epoch that the log may have changes of. */
+  readonly opened?: number;
   readonly offset: number;
+  /** The latest time that a key of them carries. */
+  readonly latestKeyMs?: Millis;
   /** Grows with each transaction on the part, so that of two that overlap one is repeated, whatever they store. */
   readonly batches: number;
 }

@@ -1,7 +1,13 @@
 // What a failure of MongoDB means to who asked: the database cannot do it now (`unavailable`; whether a write was done is
 // unknown), or what it was given can never be stored (a plain error, or poison). What the driver attaches, whole documents
 // with people's texts, is left behind: an error ends in a log.
-import { MongoError, MongoInvalidArgumentError, MongoServerError } from 'mongodb';
+import {
+  MongoError,
+  MongoInvalidArgumentError,
+  MongoNetworkError,
+  MongoServerError,
+  MongoServerSelectionError,
+} from 'mongodb';
 import { ChatError } from '../../errors.ts';
 import { EpochError, HoleError, PoisonError } from '../../ports/store.ts';
 
@@ -11,6 +17,11 @@ const OF_THE_DATA: readonly unknown[] = [2, 9, 22, 10_334, 17_280, DUPLICATE_KEY
 
 export function isDuplicate(error: unknown): error is MongoServerError {
   return error instanceof MongoServerError && error.code === DUPLICATE_KEY;
+}
+
+/** Nobody answers, or nobody yet who may: a replica set that elects its primary. What the server refuses is none of it. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof MongoNetworkError || error instanceof MongoServerSelectionError;
 }
 
 /** Errors that are not MongoDB's stay as they are. */

@@ -11,8 +11,9 @@ import type { PartWriters } from './part-writer.ts';
 
 const ID_BYTES = 6;
 
-function partRecord(doc: Pick<PartDoc, 'epoch' | 'offset'> | null | undefined): PartRecord {
-  return { epoch: doc?.epoch ?? 0, stored: doc?.offset ?? 0 };
+function partRecord(doc: PartDoc | null | undefined): PartRecord {
+  const { epoch = 0, opened = 0, offset = 0, latestKeyMs = 0 } = doc ?? {};
+  return { epoch, opened, stored: offset, latestKeyMs };
 }
 
 export function mongoLogRecord(database: Database, writers: PartWriters): LogRecord {
@@ -39,17 +40,22 @@ export function mongoLogRecord(database: Database, writers: PartWriters): LogRec
       return Array.from({ length: record?.parts ?? 0 }, (_, part) => partRecord(byPart.get(part)));
     },
 
-    async beginEpoch(part, from) {
+    async beginEpoch(part, from, above = 0) {
       const begin = writers.of(part).transact(async (session): Promise<PartRecord> => {
-        const { epoch, stored } = partRecord(await parts.findOne({ _id: part }, { session }));
-        if (epoch !== from) return { epoch, stored };
-        const update = { $set: { epoch: from + 1 }, $max: { offset: 0 }, $inc: { batches: 1 } };
+        const now = partRecord(await parts.findOne({ _id: part }, { session }));
+        if (now.epoch !== from) return now;
+        const epoch = Math.max(from, above) + 1;
+        const update = { $set: { epoch }, $max: { offset: 0 }, $inc: { batches: 1 } };
         await parts.updateOne({ _id: part }, update, { session, upsert: true });
-        return { epoch: from + 1, stored };
+        return { ...now, epoch };
       });
       return begin.catch((error: unknown) => {
         throw failureOf(error);
       });
+    },
+
+    async openEpoch(part, epoch) {
+      await database.run((session) => parts.updateOne({ _id: part, epoch }, { $set: { opened: epoch } }, { session }));
     },
 
     async keepAlive(report, leaseMs) {

@@ -3,7 +3,8 @@
 import type { ClientSession } from 'mongodb';
 import type { Change, Head, Position } from '../../ports/log.ts';
 import { EpochError } from '../../ports/store.ts';
-import type { ConvId } from '../../protocol/ids.ts';
+import type { ConvId, Millis } from '../../protocol/ids.ts';
+import { keyTimeMs } from '../../protocol/key-time.ts';
 import { Batch } from './batch.ts';
 import { findFor, write } from './batch-storage.ts';
 import type { Collections } from './documents.ts';
@@ -24,6 +25,7 @@ interface Claim {
   readonly part: number;
   readonly epoch: number;
   readonly offset: number;
+  readonly latestKeyMs: Millis;
 }
 
 /** A claim that holds until the transaction ends. */
@@ -79,7 +81,12 @@ export class Applier {
   #claims({ changes, upTo, epochs }: ApplyInput): Claim[] {
     const parts = new Set(changes.map(({ part }) => part));
     for (const [part, offset] of upTo.entries()) if (offset > (this.#covered[part] ?? 0)) parts.add(part);
-    return [...parts].map((part) => ({ part, epoch: epochs[part] ?? 0, offset: upTo[part] ?? 0 }));
+    return [...parts].map((part) => ({
+      part,
+      epoch: epochs[part] ?? 0,
+      offset: upTo[part] ?? 0,
+      latestKeyMs: latestKeyMs(changes, part),
+    }));
   }
 
   async #hold(session: ClientSession, claims: readonly Claim[]): Promise<Held[]> {
@@ -96,8 +103,8 @@ export class Applier {
    * First of all commands: transactions on one part meet here, before either has done its work, so that none is carried out
    * beside another or beside the beginning of an epoch. The offset never goes back.
    */
-  async #take(session: ClientSession, { part, epoch, offset }: Claim, batches: number): Promise<boolean> {
-    const update = { $max: { offset }, $inc: { batches: 1 } };
+  async #take(session: ClientSession, { part, epoch, offset, latestKeyMs }: Claim, batches: number): Promise<boolean> {
+    const update = { $max: { offset, latestKeyMs }, $inc: { batches: 1 } };
     const { matchedCount } = await this.#collections.parts.updateOne({ _id: part, epoch, batches }, update, {
       session,
     });
@@ -106,10 +113,11 @@ export class Applier {
 
   /** Where others have written to the part, or nobody yet. */
   async #look(session: ClientSession, claim: Claim): Promise<number> {
-    const { part, epoch, offset } = claim;
+    const { part, epoch, offset, latestKeyMs } = claim;
     const doc = await this.#collections.parts.findOne({ _id: part }, { session });
     if ((doc?.epoch ?? 0) !== epoch) throw new EpochError();
-    if (doc === null) await this.#collections.parts.insertOne({ _id: part, epoch, offset, batches: 1 }, { session });
+    const first = { _id: part, epoch, offset, latestKeyMs, batches: 1 };
+    if (doc === null) await this.#collections.parts.insertOne(first, { session });
     else await this.#take(session, claim, doc.batches);
     return doc?.batches ?? 0;
   }
@@ -149,4 +157,11 @@ export class Applier {
     }
     return memory;
   }
+}
+
+/** 0 where no key of the part carries a time. */
+function latestKeyMs(changes: readonly Change[], part: number): Millis {
+  let latest = 0;
+  for (const { part: of, key } of changes) if (of === part && key !== null) latest = Math.max(latest, keyTimeMs(key));
+  return latest;
 }

@@ -1,5 +1,5 @@
-// Connections to Redis: one server, or the masters of a Redis Cluster. A command fails at once while there is no connection
-// and is never sent twice by the driver: who asked decides whether to ask again.
+// Connections to Redis: one server, or the masters of a Redis Cluster. A command fails at once while there is no connection,
+// and the driver sends none of the log's twice: who asked decides whether to ask again.
 import { Cluster, Redis } from 'ioredis';
 
 export type RedisClient = Redis | Cluster;
@@ -10,13 +10,25 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** A connection that owes an answer for so long may be dead without saying so (a lost route): it is given up for a new one. */
 const SILENCE_MS = 5_000;
 const MAX_RETRY_DELAY_MS = 1_000;
+/** After a connection to a member of a Redis Cluster was lost. */
+const SLOTS_AFTER_MS = 200;
+/** What waits for a first connection tries again by itself. */
+const CONNECT_WITHIN_MS = 5_000;
 
 const COMMON = {
   connectTimeout: CONNECT_TIMEOUT_MS,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
-  autoResubscribe: true,
+  // Whoever subscribes does so at every `ready`; the driver's way leaves rejections that nobody handles.
+  autoResubscribe: false,
   enableAutoPipelining: false,
+};
+
+const A_CLUSTER = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  clusterRetryStrategy: retryDelayMs,
+  maxRedirections: 4,
 };
 
 const ONE_SERVER = { lazyConnect: true, enableOfflineQueue: false, retryStrategy: retryDelayMs };
@@ -31,13 +43,45 @@ export function redisClient(urls: string, timeoutMs: number | null = COMMAND_TIM
   const [first = '', ...others] = urls.split(',');
   if (others.length === 0) return new Redis(first, { ...COMMON, ...timeout, ...ONE_SERVER });
   return new Cluster([first, ...others], {
-    lazyConnect: true,
-    enableOfflineQueue: false,
+    ...A_CLUSTER,
     shardedSubscribers: true,
-    clusterRetryStrategy: retryDelayMs,
-    maxRedirections: 4,
     redisOptions: { ...COMMON, ...timeout },
   });
+}
+
+/**
+ * As `redisClient`, for the log. Where a connection to a Redis Cluster is lost the driver would send its commands again, which
+ * may have been carried out; told not to, it refuses them while it connects, and asks nobody where the slots are now.
+ */
+export function logClient(urls: string): RedisClient {
+  const [first = '', ...others] = urls.split(',');
+  if (others.length === 0) return redisClient(urls);
+  const timeout = { commandTimeout: COMMAND_TIMEOUT_MS, socketTimeout: SILENCE_MS };
+  const cluster = new Cluster([first, ...others], {
+    ...A_CLUSTER,
+    retryDelayOnFailover: 0,
+    redisOptions: { ...COMMON, ...timeout, lazyConnect: false },
+  });
+  cluster.on('-node', () => setTimeout(() => cluster.refreshSlotsCache(), SLOTS_AFTER_MS).unref());
+  return cluster;
+}
+
+/**
+ * Opens a connection of the above.
+ * @throws where it cannot be had within a bound: the promise of the driver's `connect` may never settle, where a Redis Cluster
+ *   is found that does not serve yet
+ */
+export async function connected(client: RedisClient): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(new Error('Redis does not answer')), CONNECT_WITHIN_MS);
+  client.once('ready', resolve);
+  client.connect().then(resolve, reject);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    client.off('ready', resolve);
+  }
 }
 
 function retryDelayMs(times: number): number {

@@ -1,7 +1,6 @@
 // One node's ear: a connection that hears the channels of signals, and knows whether it does. Every second each channel's
 // server is sent a pulse that only this node hears: silence means that the way there or back is cut. A connection that stays
 // silent is given up for a new one, whatever the driver thinks of it.
-import { Redis } from 'ioredis';
 import type { Clock } from '../../ports/clock.ts';
 import type { NodeId } from '../../ports/signals.ts';
 import type { Millis } from '../../protocol/ids.ts';
@@ -71,8 +70,6 @@ export class Hearing {
 
   #connect(): RedisClient {
     const connection = this.#options.connect();
-    // The driver's own way to subscribe again leaves rejections that nobody handles.
-    if (connection instanceof Redis) connection.options.autoResubscribe = false;
     connection.on('error', (error: unknown) => {
       this.#lastError = error;
     });

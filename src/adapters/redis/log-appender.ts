@@ -5,7 +5,8 @@ import { ChatError } from '../../errors.ts';
 import type { Append, Appended, Head, Receipt } from '../../ports/log.ts';
 import { countsAsMessage } from '../../protocol/changes.ts';
 import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
-import { keyTimeMs, partOf, receiptField } from './log-keys.ts';
+import { keyTimeMs } from '../../protocol/key-time.ts';
+import { partOf, receiptField } from './log-keys.ts';
 
 /** Of one call: more would make the first of them wait, and Redis stand still for all others. */
 const MAX_CALL_CHANGES = 512;
@@ -20,18 +21,27 @@ const FRESH_KEY_MS = 110_000;
 /** How long a look may take: a node cut off from the log never sees what it would have to cover. */
 const LOOK_WITHIN_MS = 2_500;
 
+const NO_HEAD: Head = { seq: 0, n: 0, guard: 0, at: 0 };
+
 const NEW = 0;
 const REPEATED = 1;
 const MOVED = 2;
 const NEEDS_LOOK = '4';
 
-/** What the script says: its status, the server's time, the verdicts, the part's head after it. */
+/** What the script says: its status, the server's time, the verdicts, the part's head after it, how a seed must end. */
 export type CallAnswer = readonly [
-  status: 'ok' | 'epoch' | 'short' | 'full',
+  status: 'ok' | 'epoch' | 'short' | 'full' | 'stuck',
   nowMs: Millis,
   verdicts: string,
   head: number,
+  seedMark?: string,
 ];
+
+/** When a look began, as the script told. */
+interface Look {
+  readonly nowMs: Millis;
+  readonly seedMark: string;
+}
 
 /** What is known beside Redis. */
 export interface Lookback {
@@ -141,20 +151,21 @@ export class Appender {
     );
   }
 
-  #onAnswer(part: number, batch: readonly Entry[], [status, nowMs, text]: CallAnswer): void {
+  #onAnswer(part: number, batch: readonly Entry[], answer: CallAnswer): void {
+    const [status, nowMs, text, , seedMark = ''] = answer;
     this.#underWay[part] = false;
     if (status !== 'ok') return this.#onUnknown(part, batch, refusalOf(status));
     const verdicts = text.split(',');
     const undecided: Entry[] = [];
     for (const [index, entry] of batch.entries()) {
       const verdict = verdicts[index] ?? '';
-      const answer = appendedFrom(verdict, entry.append);
+      const appended = appendedFrom(verdict, entry.append);
       entry.needsLook = verdict === NEEDS_LOOK;
-      if (answer === null) undecided.push(entry);
-      else this.#settle(entry, answer);
+      if (appended === null) undecided.push(entry);
+      else this.#settle(entry, appended);
     }
     for (const [conv, entries] of Map.groupBy(undecided, ({ append }) => append.conv)) {
-      this.#holdBack(part, conv, entries, nowMs);
+      this.#holdBack(part, conv, entries, { nowMs, seedMark });
     }
     this.#send(part);
   }
@@ -166,12 +177,12 @@ export class Appender {
   }
 
   /** What came meanwhile for the conversation goes behind what is held back. */
-  #holdBack(part: number, conv: ConvId, entries: readonly Entry[], nowMs: Millis): void {
+  #holdBack(part: number, conv: ConvId, entries: readonly Entry[], look: Look): void {
     const queue = this.#queues[part] as Entry[];
     const held = [...entries, ...queue.filter((entry) => entry.append.conv === conv)];
     this.#queues[part] = queue.filter((entry) => entry.append.conv !== conv);
     this.#held.set(conv, held);
-    inTime(this.#lookUp(conv, entries, nowMs)).then(
+    inTime(this.#lookUp(conv, entries, look)).then(
       () => this.#release(part, conv),
       (error) => {
         for (const { pending } of entries) this.#fail(pending, error);
@@ -180,19 +191,19 @@ export class Appender {
     );
   }
 
-  async #lookUp(conv: ConvId, entries: readonly Entry[], nowMs: Millis): Promise<void> {
+  async #lookUp(conv: ConvId, entries: readonly Entry[], { nowMs, seedMark }: Look): Promise<void> {
     const { lookback } = this.#deps;
     const isOld = ({ keyMs }: Entry) => Math.abs(nowMs - keyMs) > FRESH_KEY_MS;
-    // Soon after an epoch has begun fresh keys are looked up too: then those behind in the queue as well, in the same go.
+    // Soon after an epoch has begun, or where keys of a time to come were sent, fresh ones are looked up too: then those
+    // behind in the queue as well, in the same go.
     const isEarly = entries.some((entry) => entry.needsLook && !isOld(entry));
     const keyed = entries.filter((entry) => entry.append.key !== null && (isEarly || isOld(entry)));
     const [heads, ...receipts] = await Promise.all([
       lookback.heads([conv]),
       ...keyed.map(({ append }) => lookback.recall(conv, append.from, append.key as Key)),
     ]);
-    const head = heads.get(conv);
-    const seed = head === undefined ? '0 0 0 0' : `${head.seq} ${head.n} ${head.guard} ${head.at}`;
-    for (const entry of entries) entry.seed = seed;
+    const { seq, n, guard, at } = heads.get(conv) ?? NO_HEAD;
+    for (const entry of entries) entry.seed = `${seq} ${n} ${guard} ${at} ${seedMark}`;
     for (const [index, entry] of keyed.entries()) {
       const receipt = receipts[index] ?? null;
       if (receipt === null) entry.lookedMs = nowMs;
@@ -284,7 +295,7 @@ function appendedFrom(verdict: string, { drafts }: Append): Appended | null {
   }
 }
 
-function refusalOf(status: 'epoch' | 'short' | 'full'): ChatError {
+function refusalOf(status: Exclude<CallAnswer[0], 'ok'>): ChatError {
   if (status === 'full') return new ChatError('overloaded', { afterMs: OVERLOADED_AFTER_MS });
   return new ChatError('unavailable', { cause: new Error(`the log answers "${status}"`) });
 }

@@ -5,21 +5,24 @@ import type { ConvId, Key, UserId } from '../../protocol/ids.ts';
 
 export interface PartKeys {
   readonly log: string;
-  /** epoch, head, trimmed, and what the script counts. */
+  /** log (its id), run, epoch, head, trimmed, and what the scripts count. */
   readonly meta: string;
-  /** `seq n guard at` of every conversation that has had a change since the part began. */
+  /** `seq n guard at offset` of conversations, those left out that have been silent for long and are stored as they are. */
   readonly heads: string;
   /** With the number of a slot of time behind it: the receipts of keys. */
   readonly receipts: string;
-  readonly recovery: string;
-  /** What the store can never take. */
+  /** Of who sends keys of a time to come, until when each of theirs is looked up. */
+  readonly ahead: string;
+  /** Held by who recovers the part. */
+  readonly lock: string;
+  /** What the store can never take, and what somebody else has put into the stream. */
   readonly dead: string;
+  /** The stream of before, where the part began anew without it. */
+  readonly aside: string;
 }
 
 /** The stream's group of a node: its position, for the operator and for the trim. */
 export const NODE_GROUP = 'node:';
-/** The group of whoever carries the log into the store. */
-export const PERSIST_GROUP = 'persist';
 
 export function partKeys(part: number): PartKeys {
   const prefix = `chat:{${part}}`;
@@ -28,8 +31,10 @@ export function partKeys(part: number): PartKeys {
     meta: `${prefix}:meta`,
     heads: `${prefix}:heads`,
     receipts: `${prefix}:keys:`,
-    recovery: `${prefix}:recovery`,
+    ahead: `${prefix}:ahead`,
+    lock: `${prefix}:recovery`,
     dead: `${prefix}:dead`,
+    aside: `${prefix}:aside`,
   };
 }
 
@@ -43,12 +48,4 @@ export function partOf(conv: ConvId, parts: number): number {
 /** 132 bits of a hash: two keys that share them within minutes are not to be expected (2^-90 at a million keys). */
 export function receiptField(conv: ConvId, user: UserId, key: Key): string {
   return hash('sha256', `${conv} ${user} ${key}`, 'base64url').slice(0, 22);
-}
-
-const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
-
-/** The time a UUIDv7 carries (RFC 9562 section 5.7), ms; -1 for any other key. */
-export function keyTimeMs(key: Key): number {
-  const found = UUID_V7.exec(key);
-  return found === null ? -1 : Number.parseInt(`${found[1]}${found[2]}`, 16);
 }

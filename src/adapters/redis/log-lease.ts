@@ -4,7 +4,7 @@
 import type { LogRecord, NodeReport } from '../../ports/log-record.ts';
 import type { RedisClient } from './connection.ts';
 import { NODE_GROUP, partKeys } from './log-keys.ts';
-import type { ReadPart } from './log-reader.ts';
+import { metaOf, type ReadPart, seenIn } from './log-reader.ts';
 
 const REPORT_EVERY_MS = 2_000;
 export const LEASE_MS = 10_000;
@@ -37,13 +37,12 @@ export class NodeLease {
 
   get report(): NodeReport {
     const { node, persists, parts } = this.#deps;
-    const feeds = parts.map(({ feed }) => feed);
     return {
       node,
       persists,
       runs: this.#runs,
-      epochs: feeds.map(({ epoch }) => epoch),
-      seen: feeds.map(({ head }) => head),
+      epochs: parts.map(({ feed }) => feed.epoch),
+      seen: parts.map(seenIn),
     };
   }
 
@@ -98,6 +97,13 @@ export class NodeLease {
   async #tell(): Promise<void> {
     await this.#put(this.#runs.map((run, part) => (this.#isConnected[part] ? run : null)));
     await Promise.all(this.#deps.parts.map((read) => this.#tellGroup(read)));
+    await Promise.all(this.#deps.parts.map((read) => this.#hearTrimmed(read)));
+  }
+
+  /** Others trim too; what they have let go of is kept in no memory. */
+  async #hearTrimmed({ part, feed }: ReadPart): Promise<void> {
+    const { epoch, trimmed } = await metaOf(this.#deps.client, part);
+    if (epoch === feed.epoch && trimmed > feed.trimmed) feed.forget(trimmed);
   }
 
   async #put(runs: readonly (string | null)[]): Promise<void> {

@@ -1,9 +1,11 @@
 // Reads parts of the log into their feeds: `XREAD` from this node's own position, over a connection that does nothing else
 // and lives as long as one life of the server. Not by XREADGROUP NOACK: that is a write (an fsync a call), and it loses what
-// was in a reply that was cut off. Where the log cannot go on without a gap the feed ends, and its tails are lost.
+// was in a reply that was cut off. Where the log cannot go on without a gap the feed ends, and its tails are lost. What
+// somebody else has put into a stream is taken out of it, and read past.
 import type { Redis } from 'ioredis';
 import type { Change } from '../../ports/log.ts';
 import { changeFrom, type Feed } from '../feed.ts';
+import type { RedisClient } from './connection.ts';
 import { partKeys } from './log-keys.ts';
 
 /** A call waits this long for news; a server that says nothing for three times as long is given up. */
@@ -17,11 +19,18 @@ const RETRY_MS = 100;
 
 export type StreamEntry = readonly [id: string, fields: readonly string[]];
 
-/** A part as this node reads it. */
+/** A part as this node knows it. */
 export interface ReadPart {
   readonly part: number;
   /** Another one once the part had to begin anew. */
   feed: Feed;
+  /** The last change this node has appended, of the feed's epoch. */
+  appended: number;
+}
+
+/** The last change this node knows to be durable, read or not. */
+export function seenIn({ feed, appended }: ReadPart): number {
+  return Math.max(feed.head, appended);
 }
 
 interface Deps {
@@ -34,6 +43,8 @@ interface Deps {
   open(part: number): Promise<void>;
   /** The part cannot go on for this node: gives it a new feed. */
   renew(read: ReadPart, reason: string): Promise<void>;
+  /** Takes out of a part's stream what is not the log's. @returns how much it was */
+  mend(part: number, after: number): Promise<number>;
 }
 
 export class Reader {
@@ -67,6 +78,7 @@ export class Reader {
       // A failure is a connection that was lost or could not be had; the next one checks what has become of the log.
       await this.#session().catch(() => undefined);
       this.#redis?.disconnect();
+      this.#redis = undefined;
       this.#deps.onDisconnected();
       if (!this.#isClosed) await pause(RETRY_MS);
     }
@@ -92,33 +104,50 @@ export class Reader {
     const reply = streamsOf(await redis.call('XREAD', ...words));
     for (const [stream, entries] of reply) {
       const read = parts[keys.indexOf(stream)];
-      if (read !== undefined) await this.#push(read, entries);
+      if (read !== undefined) await this.#push(redis, read, entries);
     }
   }
 
-  async #push(read: ReadPart, entries: readonly StreamEntry[]): Promise<void> {
+  async #push(redis: Redis, read: ReadPart, entries: readonly StreamEntry[]): Promise<void> {
+    const { part, feed } = read;
     for (const entry of entries) {
-      const changes = changesOf(read.part, entry);
-      const first = changes[0]?.offset ?? 0;
-      const { head } = read.feed;
+      const changes = changesOf(part, entry);
+      if (changes === null || changes.epoch !== feed.epoch) return this.#passOver(redis, read, entry);
+      const first = changes.list[0]?.offset ?? 0;
+      const { head } = feed;
       if (first > head + 1) return this.#deps.renew(read, `it goes on at ${first}, after ${head}`);
-      read.feed.push(first <= head ? changes.slice(head + 1 - first) : changes);
+      feed.push(first <= head ? changes.list.slice(head + 1 - first) : changes.list);
     }
   }
 
-  /** Whether each part is still the one its feed is of, and still has what comes next. */
+  /** Not the log's, or of another epoch; unless an append has found it in its way and put its own there. */
+  async #passOver(redis: Redis, read: ReadPart, [id]: StreamEntry): Promise<void> {
+    const { part, feed } = read;
+    if ((await this.#deps.mend(part, feed.head)) > 0) return;
+    await this.#verifyPart(redis, read);
+    if (read.feed !== feed) return;
+    const [entry] = (await redis.xrange(partKeys(part).log, id, id)) as readonly StreamEntry[];
+    if (entry === undefined || changesOf(part, entry)?.epoch === feed.epoch) return;
+    await this.#deps.renew(read, `its entry ${id} cannot be read`);
+  }
+
   async #verify(redis: Redis): Promise<void> {
     this.#isSuspect = false;
-    for (const read of this.#deps.parts) {
-      let meta = await metaOf(redis, read.part);
-      if (meta.epoch === 0 || meta.head < read.feed.head) {
-        await this.#deps.open(read.part);
-        meta = await metaOf(redis, read.part);
-      }
-      if (meta.epoch !== read.feed.epoch) await this.#deps.renew(read, `epoch ${read.feed.epoch} has ended`);
-      else if (meta.head < read.feed.head) await this.#deps.renew(read, `it ends at ${meta.head}`);
-      else if (meta.trimmed > read.feed.head) await this.#deps.renew(read, `it begins after ${meta.trimmed}`);
+    for (const read of this.#deps.parts) await this.#verifyPart(redis, read);
+  }
+
+  /** Whether the part is still the one its feed is of, and still has what comes next. */
+  async #verifyPart(redis: Redis, read: ReadPart): Promise<void> {
+    // Before the log is asked: what is appended meanwhile it may not tell.
+    const seen = seenIn(read);
+    let meta = await metaOf(redis, read.part);
+    if (meta.epoch === 0 || meta.head < seen) {
+      await this.#deps.open(read.part);
+      meta = await metaOf(redis, read.part);
     }
+    if (meta.epoch !== read.feed.epoch) await this.#deps.renew(read, `epoch ${read.feed.epoch} has ended`);
+    else if (meta.head < seen) await this.#deps.renew(read, `it ends at ${meta.head}`);
+    else if (meta.trimmed > read.feed.head) await this.#deps.renew(read, `it begins after ${meta.trimmed}`);
   }
 }
 
@@ -129,7 +158,7 @@ export interface PartMeta {
   readonly trimmed: number;
 }
 
-export async function metaOf(redis: Pick<Redis, 'hmget'>, part: number): Promise<PartMeta> {
+export async function metaOf(redis: RedisClient, part: number): Promise<PartMeta> {
   const [epoch = 0, head = 0, trimmed = 0] = (await redis.hmget(partKeys(part).meta, 'epoch', 'head', 'trimmed')).map(
     Number,
   );
@@ -146,11 +175,26 @@ function streamsOf(reply: unknown): [stream: string, entries: readonly StreamEnt
   return streams;
 }
 
-/** An entry holds consecutive changes; its id is the offset of the last. */
-export function changesOf(part: number, [id, fields]: StreamEntry): Change[] {
-  const wires = (fields[fields.indexOf('w') + 1] ?? '').split('\n');
-  const last = Number.parseInt(id, 10);
-  return wires.map((wire, index) => changeFrom(part, last - wires.length + 1 + index, wire));
+/** What an entry holds: consecutive changes, of one epoch; its id is the offset of the last. */
+interface EntryChanges {
+  readonly epoch: number;
+  readonly list: readonly Change[];
+}
+
+const OFFSET_ID = /^(\d+)-0$/;
+
+/** Null where the append script did not write it. */
+export function changesOf(part: number, [id, fields]: StreamEntry): EntryChanges | null {
+  const [bytes, , epochName, epoch, wireName, wires = ''] = fields;
+  const [, offset] = OFFSET_ID.exec(id) ?? [];
+  if (offset === undefined || bytes !== 'b' || epochName !== 'e' || wireName !== 'w') return null;
+  try {
+    const texts = wires.split('\n');
+    const first = Number(offset) - texts.length + 1;
+    return { epoch: Number(epoch), list: texts.map((wire, index) => changeFrom(part, first + index, wire)) };
+  } catch {
+    return null;
+  }
 }
 
 function pause(ms: number): Promise<void> {

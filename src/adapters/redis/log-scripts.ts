@@ -1,5 +1,6 @@
-// The scripts beside this file. Each part has an append script of its own (its first line names the part), so that loading
-// it opens that part and no other: the script cache is what tells a Redis that has kept running from one that has restarted.
+// The scripts beside this file. Each part has an append script of its own for each life of the server (its first line names
+// both), so that loading it opens that part and no other: the script cache is what tells a Redis that has kept running from
+// one that has restarted, or that was another's replica meanwhile and has kept its scripts.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -20,8 +21,11 @@ function read(name: string): string {
 const APPEND = read('./log-append.lua');
 
 export const BEGIN = scriptOf(read('./log-begin.lua'));
+export const MEND = scriptOf(read('./log-mend.lua'));
 export const TRIM = scriptOf(read('./log-trim.lua'));
+/** Lets go of a lock that is still its own: KEYS lock, ARGV token. */
+export const UNLOCK = scriptOf("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end");
 
-export function appendScript(part: number): Script {
-  return scriptOf(`-- part ${part}\n${APPEND}`);
+export function appendScript(part: number, runId: string): Script {
+  return scriptOf(`-- part ${part}, run ${runId}\n${APPEND}`);
 }

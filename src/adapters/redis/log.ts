@@ -17,21 +17,23 @@ import {
 import type { LogIdentity, LogRecord } from '../../ports/log-record.ts';
 import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
 import { Feed, feedTail } from '../feed.ts';
-import { directConnection, type RedisClient, redisClient } from './connection.ts';
+import { connected, directConnection, logClient, type RedisClient } from './connection.ts';
 import { Appender, type CallAnswer, type Lookback } from './log-appender.ts';
 import { NODE_GROUP, partKeys, partOf } from './log-keys.ts';
 import { NodeLease } from './log-lease.ts';
-import { changesOf, metaOf, Reader, type ReadPart, SILENT_MS, type StreamEntry } from './log-reader.ts';
+import { changesOf, metaOf, Reader, type ReadPart, SILENT_MS, type StreamEntry, seenIn } from './log-reader.ts';
 import { Recovery } from './log-recovery.ts';
-import { appendScript, TRIM } from './log-scripts.ts';
+import { MEND, TRIM } from './log-scripts.ts';
 import { type Durability, readServer, refuseUnfit } from './server-facts.ts';
 
 /** Entries of a page read for a tail that is far behind. */
 const PAGE_ENTRIES = 4;
 const MAX_SET_ASIDE = 10_000;
+/** Entries looked at in one go for those that are not the log's. */
+const MEND_ENTRIES = 1_000;
 
 export interface RedisLogOptions {
-  /** As `redisClient` takes them. */
+  /** As `logClient` takes them. */
   readonly urls: string;
   readonly parts: number;
   /** This node's name: no other live one has it. */
@@ -46,6 +48,8 @@ export interface RedisLogOptions {
   readonly durability?: Durability;
   /** A part had to begin anew for this node: its tails are lost. */
   readonly onLost?: (part: number, reason: string) => void;
+  /** Somebody has put entries into the stream of a part; they have been taken out. */
+  readonly onForeign?: (part: number, count: number) => void;
   /** For tests: instead of the server's clock. */
   readonly now?: () => Millis;
 }
@@ -56,12 +60,18 @@ export interface RedisLogOptions {
  */
 export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> {
   const identity = await options.record.open(options.parts);
-  const client = redisClient(options.urls);
+  const client = logClient(options.urls);
   client.on('error', () => undefined);
-  await client.connect();
   const log = new RedisLog(options, identity, client);
-  await log.start();
-  return log;
+  try {
+    await connected(client);
+    await log.start();
+    return log;
+  } catch (error) {
+    // Or its client would go on trying to connect for ever.
+    await log.close();
+    throw error;
+  }
 }
 
 export class RedisLog implements Log {
@@ -70,11 +80,10 @@ export class RedisLog implements Log {
   readonly #client: RedisClient;
   readonly #parts: ReadPart[] = [];
   readonly #readers: Reader[] = [];
-  /** By part, the offset of the last change this node has appended. */
-  readonly #appended: number[] = [];
   readonly #recovery: Recovery;
   readonly #appender: Appender;
   readonly #lease: NodeLease;
+  #foreignEntries = 0;
   #indexes: Promise<Position> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -82,12 +91,12 @@ export class RedisLog implements Log {
     this.#options = options;
     this.#identity = identity;
     this.#client = client;
-    const { record, node, persists, parts, lookback } = options;
+    const { record, node, persists, parts, lookback, now } = options;
     this.#lease = new NodeLease(
       { client, record, node, persists, parts: this.#parts, onGroupMissing: (part) => this.#onContradiction(part) },
       parts,
     );
-    this.#recovery = new Recovery({ client, record, node, report: () => this.#lease.report });
+    this.#recovery = new Recovery({ client, record, id: identity.id, node, report: () => this.#lease.report, now });
     this.#appender = new Appender({ parts, lookback, call: (part, items) => this.#call(part, items) });
   }
 
@@ -96,7 +105,7 @@ export class RedisLog implements Log {
     const numbers = Array.from({ length: this.#options.parts }, (_, part) => part);
     await Promise.all(numbers.map((part) => this.#recovery.open(part)));
     for (const part of numbers) {
-      this.#parts.push({ part, feed: await this.#feedOf(part) });
+      this.#parts.push({ part, feed: await this.#feedOf(part), appended: 0 });
     }
     await this.#lease.start();
     // A Redis Cluster reads several streams at once only where they share a slot.
@@ -131,7 +140,7 @@ export class RedisLog implements Log {
   async #readHeads(): Promise<Position> {
     try {
       this.#refuseClosed();
-      const metas = await Promise.all(this.#parts.map(({ part }) => metaOf(this.#client as Redis, part)));
+      const metas = await Promise.all(this.#parts.map(({ part }) => metaOf(this.#client, part)));
       if (metas.some(({ epoch }, part) => epoch !== this.#parts[part]?.feed.epoch))
         throw new Error('an epoch has ended');
       return metas.map(({ head }) => head);
@@ -143,7 +152,7 @@ export class RedisLog implements Log {
   state(): LogState {
     return {
       epoch: packEpochs(this.#identity, this.#parts),
-      head: this.#parts.map(({ feed, part }) => Math.max(feed.head, this.#appended[part] ?? 0)),
+      head: this.#parts.map(seenIn),
       trimmed: this.#parts.map(({ feed }) => feed.trimmed),
     };
   }
@@ -161,11 +170,11 @@ export class RedisLog implements Log {
   /** Every live node has read what goes; those that are dead are not waited for. */
   async #trimPart(read: ReadPart, upTo: number): Promise<void> {
     const { part, feed } = read;
-    const { log, meta } = partKeys(part);
+    const { log, meta, heads } = partKeys(part);
     if (upTo <= feed.trimmed) return;
     try {
       await this.#lease.beforeTrim(read);
-      const trimmed = await this.#client.eval(TRIM.text, 2, log, meta, feed.epoch, upTo, NODE_GROUP);
+      const trimmed = await this.#client.eval(TRIM.text, 3, log, meta, heads, feed.epoch, upTo, NODE_GROUP);
       if (Number(trimmed) > feed.trimmed) feed.forget(Number(trimmed));
     } catch (cause) {
       throw unavailable(cause);
@@ -175,6 +184,11 @@ export class RedisLog implements Log {
   /** What it needs and cannot ask now. */
   get missing(): readonly string[] {
     return this.#lease.missing;
+  }
+
+  /** Taken out of the streams by this node. */
+  get foreignEntries(): number {
+    return this.#foreignEntries;
   }
 
   /** Keeps a change that the store can never take in a stream beside the log, for people to look at. */
@@ -208,29 +222,31 @@ export class RedisLog implements Log {
   }
 
   async #call(part: number, items: readonly string[]): Promise<CallAnswer> {
-    const { log, meta, heads, receipts } = partKeys(part);
-    const { feed } = this.#parts[part] as ReadPart;
-    const { budgetBytes, parts, now } = this.#options;
-    const facts = [feed.epoch, feed.head, Math.floor(budgetBytes / parts), now?.() ?? ''];
+    const read = this.#parts[part] as ReadPart;
     try {
-      const script = appendScript(part).sha;
-      const answer = (await this.#client.evalsha(
-        script,
-        4,
-        log,
-        meta,
-        heads,
-        receipts,
-        ...facts,
-        ...items,
-      )) as CallAnswer;
-      if (answer[0] === 'epoch' || answer[0] === 'short') this.#onContradiction(part);
-      else this.#appended[part] = Math.max(this.#appended[part] ?? 0, answer[3]);
-      return answer;
+      const answer = await this.#evaluate(read, items);
+      if (answer[0] !== 'stuck') return answer;
+      // Nothing is written; it can be asked again.
+      await this.#mend(part, seenIn(read));
+      return await this.#evaluate(read, items);
     } catch (error) {
-      if ((error as Error).message.startsWith('NOSCRIPT')) void this.#recovery.open(part);
+      // The server has restarted, has taken over from another, or is the replica of one that did.
+      if (/^(NOSCRIPT|READONLY)/.test((error as Error).message)) void this.#recovery.open(part);
       throw error;
     }
+  }
+
+  async #evaluate(read: ReadPart, items: readonly string[]): Promise<CallAnswer> {
+    const { part, feed } = read;
+    const { log, meta, heads, receipts, ahead } = partKeys(part);
+    const { budgetBytes, parts, now } = this.#options;
+    const facts = [feed.epoch, seenIn(read), Math.floor(budgetBytes / parts), now?.() ?? '', ...items];
+    const { sha } = this.#recovery.scriptOf(part);
+    const answer = (await this.#client.evalsha(sha, 5, log, meta, heads, receipts, ahead, ...facts)) as CallAnswer;
+    if (answer[0] === 'epoch' || answer[0] === 'short') this.#onContradiction(part);
+    // Unless the part has begun anew meanwhile: the number is of before.
+    else if (read.feed === feed) read.appended = Math.max(read.appended, answer[3]);
+    return answer;
   }
 
   #onContradiction(part: number): void {
@@ -247,6 +263,7 @@ export class RedisLog implements Log {
       onDisconnected: () => this.#lease.onDisconnected(parts),
       open: (part) => this.#recovery.open(part),
       renew: (read, reason) => this.#renew(read, reason),
+      mend: (part, after) => this.#mend(part, after),
     });
     this.#readers.push(reader);
     reader.start();
@@ -255,35 +272,58 @@ export class RedisLog implements Log {
   async #renew(read: ReadPart, reason: string): Promise<void> {
     const { feed } = read;
     read.feed = await this.#feedOf(read.part);
-    this.#appended[read.part] = 0;
+    read.appended = 0;
     feed.end(new PositionLost(`part ${read.part} of the log: ${reason}`));
     this.#options.onLost?.(read.part, reason);
   }
 
-  /** A feed that begins at the part's head. */
-  async #feedOf(part: number): Promise<Feed> {
-    const { epoch, head, trimmed } = await metaOf(this.#client as Redis, part);
-    const readHead = async () => (await metaOf(this.#client as Redis, part)).head;
-    return new Feed(epoch, head, trimmed, (after) => this.#readPage(part, epoch, after), readHead);
+  async #mend(part: number, after: number): Promise<number> {
+    const { log, meta, dead } = partKeys(part);
+    const facts = [after, MEND_ENTRIES, MAX_SET_ASIDE];
+    const count = Number(await this.#client.eval(MEND.text, 3, log, meta, dead, ...facts));
+    if (count === 0) return 0;
+    this.#foreignEntries += count;
+    this.#options.onForeign?.(part, count);
+    return count;
   }
 
-  async #readPage(part: number, epoch: number, after: number) {
+  /** A feed that begins at the part's head. */
+  async #feedOf(part: number): Promise<Feed> {
+    const { epoch, head, trimmed } = await metaOf(this.#client, part);
+    return new Feed({
+      epoch,
+      head,
+      trimmed,
+      parts: this.#options.parts,
+      readPage: (after) => this.#readPage(part, epoch, after),
+      readHead: async () => (await metaOf(this.#client, part)).head,
+    });
+  }
+
+  /** Null below the trim point, and where the log has a hole. */
+  async #readPage(part: number, epoch: number, after: number): Promise<readonly Change[] | null> {
     try {
-      const entries = (await this.#client.xrange(
-        partKeys(part).log,
-        `${after + 1}-0`,
-        '+',
-        'COUNT',
-        PAGE_ENTRIES,
-      )) as readonly StreamEntry[];
-      // Asked after the entries were read: what had been trimmed before is then told.
-      const meta = await metaOf(this.#client as Redis, part);
-      if (meta.epoch !== epoch || meta.trimmed > after) return null;
-      const changes = entries.flatMap((entry) => changesOf(part, entry));
-      return changes.filter(({ offset }) => offset > after);
+      for (let from = `${after + 1}-0`; ; ) {
+        const entries = await this.#entriesFrom(part, from);
+        // Asked after the entries were read: what had been trimmed before is then told.
+        const meta = await metaOf(this.#client, part);
+        if (meta.epoch !== epoch || meta.trimmed > after) return null;
+        const last = entries.at(-1);
+        if (last === undefined) return null;
+        const changes = entries.flatMap((entry) => changesOf(part, entry)?.list ?? []);
+        const page = changes.filter(({ offset }) => offset > after);
+        // All of them were somebody else's.
+        if (page.length === 0) from = `(${last[0]}`;
+        else return page.every(({ offset }, index) => offset === after + 1 + index) ? page : null;
+      }
     } catch (cause) {
       throw unavailable(cause);
     }
+  }
+
+  async #entriesFrom(part: number, from: string): Promise<readonly StreamEntry[]> {
+    const entries = await this.#client.xrange(partKeys(part).log, from, '+', 'COUNT', PAGE_ENTRIES);
+    return entries as readonly StreamEntry[];
   }
 }
 

@@ -10,6 +10,8 @@ export interface ServerFacts {
   /** A new one at each start of the server. */
   readonly runId: string;
   readonly version: string;
+  /** It takes writes; not so a replica, which may have been the master a moment ago. */
+  readonly isMaster: boolean;
   readonly durability: Durability;
   /** It has taken over from another server, which may have acknowledged more than it passed on. */
   readonly wasReplica: boolean;
@@ -27,6 +29,7 @@ export async function readServer(redis: Redis): Promise<ServerFacts> {
   return {
     runId: fact('run_id'),
     version: fact('redis_version'),
+    isMaster: fact('role') === 'master',
     durability: durabilityOf(settings),
     wasReplica: !NO_REPLICATION_ID.test(fact('master_replid2')),
     evicts: (settings['maxmemory-policy'] ?? fact('maxmemory_policy')) !== 'noeviction',

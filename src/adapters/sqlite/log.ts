@@ -77,7 +77,13 @@ class SqliteLog implements Log {
     this.#budgetBytes = budgetBytes;
     this.#now = now;
     this.#untrimmedBytes = opened.untrimmedBytes;
-    this.#feed = new Feed(0, opened.head, opened.trimmed, (after) => this.#readPage(after));
+    this.#feed = new Feed({
+      epoch: 0,
+      head: opened.head,
+      trimmed: opened.trimmed,
+      parts: 1,
+      readPage: (after) => this.#readPage(after),
+    });
     thread.onCrash((error) => {
       this.#feed.end(unavailable(error));
       onCrash(error);

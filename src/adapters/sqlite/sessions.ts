@@ -91,14 +91,58 @@ export function sessionOperations(db: DatabaseSync) {
   };
 }
 
+/** Sessions known to be live: asked for with each connection and each request over HTTP. */
+const KEEP_LIVE = 50_000;
+
+/** This process alone ends sessions here, so one that it has found live is so until it ends it. */
+class LiveSessions {
+  readonly #known = new Map<SessionId, Session>();
+  /** What was asked before an end and is answered after it tells nothing. */
+  #ends = 0;
+
+  async get(id: SessionId, ask: (id: SessionId) => Promise<Session | null>): Promise<Session | null> {
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const ends = this.#ends;
+    const session = await ask(id);
+    if (session !== null && ends === this.#ends) this.#remember(session);
+    return session;
+  }
+
+  /** From before it is ended until it has: in between it may be either. */
+  async ending<Result>(end: () => Promise<Result>): Promise<Result> {
+    this.#forget();
+    try {
+      return await end();
+    } finally {
+      this.#forget();
+    }
+  }
+
+  #remember(session: Session): void {
+    this.#known.set(session.id, session);
+    if (this.#known.size > KEEP_LIVE) this.#known.delete(this.#known.keys().next().value as SessionId);
+  }
+
+  /** All of them: which ones end is known afterwards only, and ends are rare. */
+  #forget(): void {
+    this.#ends++;
+    this.#known.clear();
+  }
+}
+
 export function sqliteSessions(call: Call): SessionStore {
   const run = call as CallOf<ReturnType<typeof sessionOperations>>;
+  const live = new LiveSessions();
   return {
     open: (session, refreshHash) => run('sessions.open', session, refreshHash),
-    get: (id) => run('sessions.get', id),
-    rotate: (refreshHash, nextHash, now, graceMs) => run('sessions.rotate', refreshHash, nextHash, now, graceMs),
-    end: (id) => run('sessions.end', id),
+    get: (id) => live.get(id, (id) => run('sessions.get', id)),
+    async rotate(refreshHash, nextHash, now, graceMs) {
+      const rotation = await run('sessions.rotate', refreshHash, nextHash, now, graceMs);
+      return rotation.is === 'reused' ? live.ending(async () => rotation) : rotation;
+    },
+    end: (id) => live.ending(() => run('sessions.end', id)),
     endedWithin: (ms) => run('sessions.endedWithin', ms),
-    endOthers: (user, keep) => run('sessions.endOthers', user, keep),
+    endOthers: (user, keep) => live.ending(() => run('sessions.endOthers', user, keep)),
   };
 }

@@ -1,8 +1,10 @@
 // A new version comes, node by node: whoever is told `bye` goes to the other node and notices nothing else.
 import t, { type Test } from 'tap';
+import WebSocket from 'ws';
 import { freePort } from '../../ops/service/launch.ts';
 import { type Cluster, idleCluster, type Node } from '../kit/nodes.ts';
 import { nginxServer } from '../kit/services.ts';
+import { eventually } from '../kit/waiting.ts';
 import { conclude, startRun } from './cluster-run.ts';
 import type { Event } from './evidence.ts';
 import { isReady, type Place, Run } from './run.ts';
@@ -66,6 +68,17 @@ t.test(
   },
 );
 
+/** nginx leaves a node that was away alone for 2 s: the next one is restarted when connections come to this one again. */
+function isFoundBy(nginx: Place, node: Node): Promise<unknown> {
+  return eventually(async () => {
+    const probe = new WebSocket(nginx.socketUrl);
+    await new Promise((resolve) => probe.once('open', resolve).once('error', resolve));
+    const connections = await node.metric('chat_connections');
+    probe.terminate();
+    return connections > 0;
+  }, 100);
+}
+
 t.test('the same behind nginx, which alone the clients know', async (t) => {
   const cluster = await idleCluster(t, { env: { ...ENV, CHAT_TRUST_PROXY: '127.0.0.1/32' } });
   const ports = new Map<Node, number>();
@@ -80,6 +93,10 @@ t.test('the same behind nginx, which alone the clients know', async (t) => {
   const run = await Run.begin(t, nginx, { isPlain: true });
   run.meet(nginx);
   await run.after(run.writers.length, isReady);
-  await roll(t, { cluster, run, elsewhere: () => nginx, restart: start });
+  const restart = async (node: Node) => {
+    await start(node);
+    await isFoundBy(nginx, node);
+  };
+  await roll(t, { cluster, run, elsewhere: () => nginx, restart });
   await conclude(t, run, cluster);
 });

@@ -137,7 +137,8 @@ export async function withstand(t: Test, place: Arena, attacks: readonly Attack[
     const [held, rss] = [after.heldBytes - before.heldBytes, after.rssBytes - before.rssBytes];
     t.ok(held < HELD_SLACK_BYTES, `${rounds} rounds of ${quick.length} left ${(held / MIB).toFixed(1)} MiB`);
     t.ok(rss < RSS_SLACK_BYTES, `resident memory grew by ${(rss / MIB).toFixed(1)} MiB`);
-    t.equal(await place.handles(), handles);
+    // Fewer, where a connection kept for requests that may come has run out meanwhile.
+    t.ok((await place.handles()) <= handles);
     await place.staysWell(t);
   });
   t.notOk(

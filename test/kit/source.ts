@@ -16,7 +16,7 @@ export interface Source {
 }
 
 export function readSources(): readonly Source[] {
-  const paths = globSync('src/**/*.ts', { cwd: ROOT }).sort();
+  const paths = globSync('src/**/*.{ts,tsx}', { cwd: ROOT }).sort();
   return paths.map((path) => toSource(path, readFileSync(new URL(path, ROOT), 'utf8')));
 }
 

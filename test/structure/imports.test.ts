@@ -121,7 +121,7 @@ t.test('nothing writes to the console', async (t) => {
 
 t.test('file names are kebab-case nouns or verbs, and none is a drawer for the rest', async (t) => {
   for (const { path } of sources) {
-    t.match(path, /^src(?:\/[a-z0-9]+(?:-[a-z0-9]+)*)+\.ts$/);
+    t.match(path, /^src(?:\/[a-z0-9]+(?:-[a-z0-9]+)*)+\.tsx?$/);
     t.notMatch(path, /\b(?:utils?|helpers?|common|misc|shared)\b/);
   }
 });

@@ -1,0 +1,69 @@
+// Loads the pages of a conversation that are about to be seen, one at a time, and lets go of those far away.
+import { useRef, useState } from 'preact/hooks';
+import type { Conversation } from '../../client/types.ts';
+import type { ScrollKeeper } from './scroll-keeper.ts';
+
+const PAGE = 60;
+/** Messages held, and so drawn, at most; beyond, the far end is let go. */
+const MAX_HELD = 240;
+/** A page is asked for when so little is left to scroll. */
+const AHEAD_PX = 1_200;
+
+export interface Pages {
+  /** Nothing could be loaded the last time. */
+  readonly isFailed: boolean;
+  /** Holds the newest page. */
+  open(): Promise<void>;
+  /** Holds the messages around one. */
+  around(seq: number): Promise<void>;
+  /** To be called after each drawing and at each scroll. */
+  fill(): void;
+}
+
+export function usePages(conversation: Conversation, keeper: ScrollKeeper): Pages {
+  const [isFailed, setFailed] = useState(false);
+  const isBusy = useRef(false);
+
+  async function load(page: () => Promise<void>): Promise<void> {
+    isBusy.current = true;
+    try {
+      await page();
+      setFailed(false);
+    } catch {
+      setFailed(true);
+    } finally {
+      isBusy.current = false;
+    }
+  }
+
+  /** Lets go of what is more than is held, at one of the ends. */
+  function trim(end: 'older' | 'newer'): void {
+    const { messages } = conversation;
+    const kept = end === 'older' ? messages.slice(-MAX_HELD) : messages.slice(0, MAX_HELD);
+    const [first, last] = [kept[0], kept.at(-1)];
+    if (kept.length < messages.length && first && last) conversation.trim(first.seq, last.seq);
+  }
+
+  async function older(): Promise<void> {
+    await conversation.older(PAGE);
+    trim('newer');
+  }
+
+  async function newer(): Promise<void> {
+    await conversation.newer(PAGE);
+    trim('older');
+  }
+
+  return {
+    isFailed,
+    open: () => load(() => conversation.open(PAGE)),
+    around: (seq) => load(() => conversation.around(seq, PAGE)),
+    fill(): void {
+      // After a failure the next try is somebody's scroll, or the connection's return.
+      if (!conversation.isOpen || isBusy.current) return;
+      if (conversation.hasOlder && keeper.scrolledPx < AHEAD_PX) void load(older);
+      else if (conversation.hasNewer && keeper.toEndPx() < AHEAD_PX) void load(newer);
+      else if (keeper.isAtEnd && conversation.messages.length > 2 * MAX_HELD) trim('older');
+    },
+  };
+}

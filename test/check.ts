@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 /** Tests that start processes or take their time; `npm test` runs them. */
 const SLOW =
-  /^test\/(?:(?:abuse|contract|e2e|faults|ops|web)\/|(?:config\/(?:process|start|workers)|structure\/run)\.)/;
+  /^test\/(?:(?:abuse|contract|e2e|faults|ops|web)\/|(?:config\/(?:process|start|workers|roles)|client\/(?:server|page|package|recipes|outbox-file|simulation)|examples\/python|presence\/.*redis|structure\/run)\.)/;
 
 const bin = (path: string) => join(import.meta.dirname, '../node_modules', path);
 const fastTests = globSync('test/*/**/*.test.ts').filter((path) => !SLOW.test(path));
@@ -18,6 +18,7 @@ const steps: readonly (readonly [program: string, ...words: readonly string[]])[
   [biome, 'check', ...process.argv.slice(2)],
   [process.execPath, bin('.bin/tsc')],
   // What runs in a browser knows other globals.
+  [process.execPath, bin('.bin/tsc'), '-p', 'src/client'],
   [process.execPath, bin('.bin/tsc'), '-p', 'src/web'],
   [process.execPath, bin('.bin/tsc'), '-p', 'test/web'],
   [process.execPath, 'test/run.ts', ...fastTests],

@@ -36,7 +36,7 @@ interface Job {
 
 const MODES = ['embedded', 'cluster'];
 /** Promises to clients hold in both modes: each of these files runs in each. */
-const IN_BOTH_MODES = /^(?:.*\/)?test\/e2e\//;
+const IN_BOTH_MODES = /^(?:.*\/)?test\/(?:e2e\/|client\/server\.)/;
 
 function jobsOf(file: string): readonly Job[] {
   if (process.env.CHAT_TEST_MODE !== undefined || !IN_BOTH_MODES.test(file)) return [{ file, name: file, env: {} }];

@@ -179,7 +179,7 @@ export function createCore(options: ConnectOptions, emit: (event: BareEvent) => 
   function onFrame(frame: Frame): void {
     const { t, conv, seq } = frame as never as { readonly t: string; readonly conv: string; readonly seq: Seq };
     const place = places.get(conv);
-    if ('from' in frame) return onChange(place ?? enter(conv, seq - 1, false), frame as never);
+    if ('from' in frame && seq) return onChange(place ?? enter(conv, seq - 1, false), frame as never);
     if (t === 'behind') void (place ?? enter(conv, seq)).pull();
     else if (t === 'reset') reset(place ?? enter(conv, seq), seq);
     else if (t === 'caught_up') place?.reach(seq);

@@ -15,6 +15,7 @@ export interface Request {
 
 interface Item {
   readonly request: Request & { readonly id: string };
+  readonly answer: Promise<unknown>;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
   isFlying: boolean;
@@ -61,19 +62,25 @@ export function createRequests(
       }
   }
 
-  /** @returns its answer @throws Refusal; for a fleeting one, undefined when the connection ends first */
+  /** @returns its answer, of one asked already the same @throws Refusal; undefined when a fleeting one lost its connection */
   function ask<Answer>(asked: Request, held?: Promise<unknown>): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const request = { id: newId(), ...asked };
-      const item: Item = { request, resolve, reject, isFlying: false, isHeld: !!held };
-      const release = () => {
-        item.isHeld = false;
-        pump();
-      };
-      items.set(request.id, item);
-      if (held) held.then(release, release);
-      else pump();
+    const request = { id: newId(), ...asked };
+    const known = items.get(request.id);
+    if (known) return known.answer as Promise<Answer>;
+    let resolve: Item['resolve'] = () => {};
+    let reject: Item['reject'] = () => {};
+    const answer = new Promise<Answer>((...settle) => {
+      [resolve, reject] = settle;
     });
+    const item: Item = { request, answer, resolve, reject, isFlying: false, isHeld: !!held };
+    const release = () => {
+      item.isHeld = false;
+      pump();
+    };
+    items.set(request.id, item);
+    if (held) held.then(release, release);
+    else pump();
+    return answer;
   }
 
   /** Forgets one. It may have been done. */

@@ -340,7 +340,7 @@ export interface BareChat {
   [Symbol.asyncIterator](): AsyncIterator<BareEvent, undefined>;
 }
 
-/** As ChatEvent says; of a conversation by its id. */
+/** As ChatEvent says; of a conversation by its id. Frames of a later version come as they are, their `t` as type. */
 export type BareEvent =
   | { readonly type: 'state'; readonly state: ChatState; readonly reason: string | undefined }
   /** Of one that is new, or as new as what was told. `isNow`: told by `ready`, or new. */

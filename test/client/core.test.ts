@@ -192,7 +192,7 @@ t.test('frames of later versions are passed over, but their numbers count', asyn
   const common = { conv: 'c1', from: 'other', at: 1 };
   for (const frame of [
     { t: 'hologram', conv: 'c1', shape: {} },
-    { t: 'sparkle', conv: 'c9' },
+    { t: 'sparkle', conv: 'c9', from: 'other' },
     { t: 'poll', ...common, seq: 2, options: [] },
     { t: 'member', ...common, seq: 3, user: 'other', what: 'promote' },
     { t: 'message', ...common, seq: 4, n: 1, text: 'hi', mood: 'good' },
@@ -239,13 +239,25 @@ t.test('events can be taken one by one, until the chat closes', async (t) => {
 t.test('one id is one write, here already', async (t) => {
   const { world, got, options } = stage((frame, line) => {
     if (frame.t === 'hello') line.send(ready(frame, [viewOf('c1', 1)]));
-    if (frame.t === 'message') line.send({ t: 'ok', id: frame.id, conv: 'c1', seq: 2, n: 1, at: 1 });
+    if (frame.t !== 'message') return;
+    const { t, id, conv, text } = frame;
+    line.send({ t, conv, seq: 2, n: 1, from: 'me', at: 1, key: id, text });
+    world.after(500, () => line.send({ t: 'ok', id, conv, seq: 2, n: 1, at: 1 }));
   });
   const chat = connect(options);
   const entry = { t: 'message', conv: 'c1', text: 'once', id: 'my-own-key' } as const;
-  t.equal(chat.write(entry), chat.write(entry));
-  await world.pass(1_000);
+  const first = chat.write(entry);
+  t.equal(chat.write(entry), first);
+  await new Promise((resolve) => {
+    chat.on('message', resolve);
+    void world.pass(400);
+  });
+  t.same(chat.sendings, []);
+  const again = chat.write(entry);
+  await world.pass(2_000);
+  t.same(await Promise.all([first.done, again.done]), Array(2).fill({ conv: 'c1', seq: 2, n: 1, at: 1 }));
   t.equal(got.filter((frame) => frame.t === 'message').length, 1);
+  t.same(chat.sendings, []);
 });
 
 t.test('what a member change makes of somebody is what the protocol says', async (t) => {

@@ -26,8 +26,11 @@ import { Recovery } from './log-recovery.ts';
 import { MEND, TRIM } from './log-scripts.ts';
 import { type Durability, readServer, refuseUnfit } from './server-facts.ts';
 
-/** Entries of a page read for a tail that is far behind. */
-const PAGE_ENTRIES = 4;
+/** Of a page read for a tail that is far behind: what is enough, and how many entries are asked for at once. */
+const PAGE_CHANGES = 512;
+const PAGE_CHARS = 262_144;
+const FIRST_ENTRIES = 4;
+const MOST_ENTRIES = 64;
 const MAX_SET_ASIDE = 10_000;
 /** Entries looked at in one go for those that are not the log's. */
 const MEND_ENTRIES = 1_000;
@@ -303,27 +306,38 @@ export class RedisLog implements Log {
   /** Null below the trim point, and where the log has a hole. */
   async #readPage(part: number, epoch: number, after: number): Promise<readonly Change[] | null> {
     try {
-      for (let from = `${after + 1}-0`; ; ) {
-        const entries = await this.#entriesFrom(part, from);
-        // Asked after the entries were read: what had been trimmed before is then told.
-        const meta = await metaOf(this.#client, part);
-        if (meta.epoch !== epoch || meta.trimmed > after) return null;
-        const last = entries.at(-1);
-        if (last === undefined) return null;
-        const changes = entries.flatMap((entry) => changesOf(part, entry)?.list ?? []);
-        const page = changes.filter(({ offset }) => offset > after);
-        // All of them were somebody else's.
-        if (page.length === 0) from = `(${last[0]}`;
-        else return page.every(({ offset }, index) => offset === after + 1 + index) ? page : null;
-      }
+      const page = await this.#changesAfter(part, after);
+      // Asked after the entries were read: what had been trimmed before is then told.
+      const meta = await metaOf(this.#client, part);
+      if (meta.epoch !== epoch || meta.trimmed > after || page.length === 0) return null;
+      return page.every(({ offset }, index) => offset === after + 1 + index) ? page : null;
     } catch (cause) {
       throw unavailable(cause);
     }
   }
 
-  async #entriesFrom(part: number, from: string): Promise<readonly StreamEntry[]> {
-    const entries = await this.#client.xrange(partKeys(part).log, from, '+', 'COUNT', PAGE_ENTRIES);
-    return entries as readonly StreamEntry[];
+  /** A batch of them, where the log has as many: an entry may hold one change, or half a megabyte. */
+  async #changesAfter(part: number, after: number): Promise<readonly Change[]> {
+    const page: Change[] = [];
+    let chars = 0;
+    for (let from = `${after + 1}-0`, count = FIRST_ENTRIES; ; count = Math.min(4 * count, MOST_ENTRIES)) {
+      const entries = (await this.#client.xrange(
+        partKeys(part).log,
+        from,
+        '+',
+        'COUNT',
+        count,
+      )) as readonly StreamEntry[];
+      const found = entries.flatMap((entry) => changesOf(part, entry)?.list ?? []);
+      for (const change of found) {
+        if (change.offset <= after) continue;
+        page.push(change);
+        chars += change.wire.length;
+      }
+      const last = entries.at(-1);
+      if (last === undefined || page.length >= PAGE_CHANGES || chars >= PAGE_CHARS) return page;
+      from = `(${last[0]}`;
+    }
   }
 }
 

@@ -79,6 +79,26 @@ t.test('law 1: each part is dense by itself, and one tail reads them all', async
   await some.return();
 });
 
+t.test(
+  'a tail that is far behind gets a batch a page, also where each entry of the log holds one change',
+  async (t) => {
+    const under = await redisUnderTest(t);
+    const writer = await under.open({ parts: 1 });
+    await appendOne(writer, creation(conv(1)));
+    // One after the other: each is a call of the script, and an entry, of its own.
+    for (let count = 1; count < 600; count++) await appendOne(writer, message(conv(1)));
+    const late = await under.open({ parts: 1 });
+    const tail = late.tail([0]);
+    const { value = [] } = await tail.next();
+    t.ok(value.length >= 512, `${value.length} changes`);
+    t.same(
+      value.map(({ seq }) => seq),
+      Array.from(value, (_, index) => index + 1),
+    );
+    await tail.return();
+  },
+);
+
 t.test('the number of parts is fixed at the first start', async (t) => {
   const under = await redisUnderTest(t);
   await under.open({ parts: PARTS });

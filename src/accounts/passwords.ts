@@ -1,8 +1,8 @@
-// Passwords: argon2id, written as PHC strings that carry their own parameters. Owns the queue before the hashing,
-// since each hash takes 19 MiB and a core: as many at once as there are cores, and a bounded number waiting.
+// Passwords: argon2id, written as PHC strings that carry their own parameters. Each hash takes
+// 19 MiB and a core: as many at once as there are cores, and a bounded number waiting.
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { ChatError } from '../errors.ts';
+import { queue } from './queue.ts';
 
 interface Parameters {
   readonly memoryKib: number;
@@ -18,7 +18,6 @@ const SALT_BYTES = 16;
 
 /** About ten seconds' work of a core; whoever would wait longer is told to come back. */
 const MAX_WAITING_PER_CORE = 500;
-const RETRY_AFTER_MS = 2_000;
 
 const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
 
@@ -89,31 +88,5 @@ function readPhc(phc: string): { parameters: Parameters; hash: Buffer } {
       hashBytes: bytes.length,
     },
     hash: bytes,
-  };
-}
-
-/** Runs so many works at once, the others in their order; a finished one hands its place to the next. */
-function queue(maxAtOnce: number, maxWaiting: number) {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-
-  function place(): Promise<void> | undefined {
-    if (running < maxAtOnce) {
-      running++;
-      return undefined;
-    }
-    if (waiting.length >= maxWaiting) throw new ChatError('overloaded', { afterMs: RETRY_AFTER_MS });
-    return new Promise((resolve) => waiting.push(resolve));
-  }
-
-  return async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    await place();
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running--;
-      else next();
-    }
   };
 }

@@ -6,6 +6,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
+import { queue } from '../accounts/index.ts';
 import type { Counters } from '../counters.ts';
 import { ChatError, type ErrorCode, errorEntry } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -14,7 +15,6 @@ import type { Welcome } from '../protocol/answers.ts';
 import { decode, type Refused } from '../protocol/codec.ts';
 import type { Millis, SessionId } from '../protocol/ids.ts';
 import { AUTH_TIMEOUT_MS, FLOOD_BURSTS, HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_TEXT } from '../protocol/limits.ts';
-import { Admission } from './admission.ts';
 import { Connection, type Shared } from './connection.ts';
 import type { Context } from './context.ts';
 import { dispatch } from './dispatch.ts';
@@ -57,7 +57,7 @@ export interface Offence {
   readonly reason: string;
 }
 
-type Domain = Omit<Context, 'admission' | 'wheel' | 'maxConnectionsPerUser'>;
+type Domain = Omit<Context, 'greetInTurn' | 'wheel' | 'maxConnectionsPerUser'>;
 
 export class Gateway {
   readonly #options: GatewayOptions;
@@ -87,7 +87,7 @@ export class Gateway {
     this.#clock = domain.clock;
     this.#context = {
       ...domain,
-      admission: new Admission(MAX_GREETINGS),
+      greetInTurn: queue(MAX_GREETINGS, Number.POSITIVE_INFINITY),
       wheel: new Wheel(domain.clock),
       maxConnectionsPerUser: options.maxConnectionsPerUser || Number.POSITIVE_INFINITY,
     };

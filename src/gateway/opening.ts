@@ -36,12 +36,9 @@ export async function handleHello(connection: Connection, hello: Hello, context:
 }
 
 async function greet(connection: Connection, hello: Hello, caller: Caller, context: Context): Promise<void> {
-  await context.admission.enter();
-  try {
+  await context.greetInTurn(async () => {
     if (connection.state === 'greeting') await load(connection, hello, caller, context);
-  } finally {
-    context.admission.leave();
-  }
+  });
 }
 
 async function load(connection: Connection, hello: Hello, caller: Caller, context: Context): Promise<void> {

@@ -78,7 +78,7 @@ export class Persister {
       for (let start = 0; start < changes.length; start += batch)
         if (!(await this.#store(changes.slice(start, start + batch)))) return;
       if (this.#isOver()) return;
-      if (changes.length < batch && !this.#isBehind()) await this.#pause(lingerMs);
+      if (changes.length < batch && this.#missing() < batch) await this.#pause(lingerMs);
     }
   }
 
@@ -93,18 +93,13 @@ export class Persister {
   }
 
   #isOver(): boolean {
-    return this.#isStopped && (this.#isGivenUp || this.#hasAll());
+    return this.#isStopped && (this.#isGivenUp || this.#missing() === 0);
   }
 
-  #hasAll(): boolean {
+  /** Changes that the store lacks, of the part it lacks most of. */
+  #missing(): number {
     const head = this.#own(this.#options.log.state().head);
-    return head.every((offset, part) => (this.#watermark[part] ?? 0) >= offset);
-  }
-
-  /** By a batch or more: there is nothing to wait for. */
-  #isBehind(): boolean {
-    const head = this.#own(this.#options.log.state().head);
-    return head.some((offset, part) => offset - (this.#watermark[part] ?? 0) >= this.#options.batch);
+    return Math.max(0, ...head.map((offset, part) => offset - (this.#watermark[part] ?? 0)));
   }
 
   /** A position of its parts: 0 in all others. */

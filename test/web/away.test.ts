@@ -1,7 +1,8 @@
 // Connections that end and come back under the page: what was written meanwhile is there, once, in order.
 import t from 'tap';
+import { freePort } from '../../ops/service/launch.ts';
 import { tcpProxy } from '../kit/tcp-proxy.ts';
-import { again, ask, composer, create, entry, freePort, message, openTab, say, texts, world, write } from './kit.ts';
+import { again, ask, composer, create, entry, message, openTab, say, texts, world, write } from './kit.ts';
 
 t.test('what one writes without a network is sent when it is back: all, once, in order', async (t) => {
   const w = await world(t);
@@ -38,7 +39,7 @@ t.test('what one writes without a network is sent when it is back: all, once, in
 });
 
 t.test('the server is killed and started again under the page, and nothing shows of it but a word', async (t) => {
-  const w = await world(t, { env: { CHAT_PORT: await freePort() } });
+  const w = await world(t, { env: { CHAT_PORT: `${await freePort()}` } });
   const [ann, bob] = [await w.person('ann', 'Ann'), await w.person('bob', 'Bob')];
   const conv = await create(w.site, ann, { kind: 'direct', members: [bob.id] });
   const [hers, his] = [await w.open(ann, { at: `/c/${conv}` }), await w.open(bob, { at: `/c/${conv}` })];

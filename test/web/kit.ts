@@ -1,7 +1,5 @@
 // People with browsers: a real server with the built page, and for each person a profile of their own.
 
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import type { Test } from 'tap';
 import { buildPage } from '../../ops/build-web.ts';
@@ -29,15 +27,6 @@ export async function world(t: Test, options: Options = {}): Promise<World> {
   await buildPage();
   const [site, launched] = await Promise.all([server(t, { cheapPasswords: true, ...options }), browser(t)]);
   return new World(t, site, launched);
-}
-
-/** A port that nobody listens on, for a server that is to come back at the same address. */
-export async function freePort(): Promise<string> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return String(port);
 }
 
 export class World<Place extends Site = Server> {

@@ -1,6 +1,6 @@
 // Appends and readings in few words, for the tests of the log and the processes they start.
 import type { Test } from 'tap';
-import type { Append, Appended, Change, Log, Position } from '../../src/ports/log.ts';
+import type { Append, Appended, Change, Log, Position, Tail } from '../../src/ports/log.ts';
 import { bodyText, type ChangeType } from '../../src/protocol/changes.ts';
 import type { ConvId, Key, Millis, UserId } from '../../src/protocol/ids.ts';
 
@@ -40,6 +40,25 @@ export async function appendOne(log: Log, append: Append): Promise<Appended> {
   const [appended] = await log.append([append]);
   if (appended === undefined) throw new Error('no answer');
   return appended;
+}
+
+/** Reads on until a number of changes has come, or the tail ends. */
+export async function take(tail: Tail, count: number): Promise<Change[]> {
+  const changes: Change[] = [];
+  while (changes.length < count) {
+    const { value, done } = await tail.next();
+    if (done) break;
+    changes.push(...value);
+  }
+  return changes;
+}
+
+/** Everything from a position on, until a number of changes has come. */
+export async function read(log: Log, count: number, after: Position = []): Promise<Change[]> {
+  const tail = log.tail(after);
+  const changes = await take(tail, count);
+  await tail.return();
+  return changes;
 }
 
 /** Reads a tail from a position up to another. */

@@ -8,7 +8,7 @@ import { ChatError, StartError } from '../../src/errors.ts';
 import { type Append, type Change, type Log, PositionLost } from '../../src/ports/log.ts';
 import type { ConvId, Key } from '../../src/protocol/ids.ts';
 import { eventually } from '../kit/waiting.ts';
-import { appendOne, conv, creation, message } from './log-items.ts';
+import { appendOne, conv, creation, message, read } from './log-items.ts';
 import { type RedisUnderTest, redisUnderTest } from './log-redis.ts';
 
 const PARTS = 4;
@@ -24,19 +24,6 @@ function keyAt(ms: number): Key {
 function convsOfPart(part: number, count: number): ConvId[] {
   const convs = Array.from({ length: 500 }, (_, index) => conv(index));
   return convs.filter((id) => partOf(id, PARTS) === part).slice(0, count);
-}
-
-/** Everything from a position on, until a number of changes has come. */
-async function read(log: Log, count: number, after: readonly number[] = []): Promise<Change[]> {
-  const tail = log.tail(after);
-  const changes: Change[] = [];
-  while (changes.length < count) {
-    const { value, done } = await tail.next();
-    if (done) break;
-    changes.push(...value);
-  }
-  await tail.return();
-  return changes;
 }
 
 /** Repeats what was not accepted, as clients do. */

@@ -3,10 +3,10 @@ import { Redis } from 'ioredis';
 import t from 'tap';
 import { partKeys, partOf } from '../../src/adapters/redis/log-keys.ts';
 import { appendScript } from '../../src/adapters/redis/log-scripts.ts';
-import type { Change, Log, Tail } from '../../src/ports/log.ts';
+import type { Change, Log } from '../../src/ports/log.ts';
 import type { ConvId } from '../../src/protocol/ids.ts';
 import { eventually, soon } from '../kit/waiting.ts';
-import { appendOne, conv, creation, message } from './log-items.ts';
+import { appendOne, conv, creation, message, take } from './log-items.ts';
 import { type RedisUnderTest, redisUnderTest } from './log-redis.ts';
 
 const LOG = 'chat:{0}:log';
@@ -18,16 +18,6 @@ async function withRedis<Result>(under: RedisUnderTest, act: (redis: Redis) => P
   } finally {
     redis.disconnect();
   }
-}
-
-async function take(tail: Tail, count: number): Promise<Change[]> {
-  const changes: Change[] = [];
-  while (changes.length < count) {
-    const { value, done } = await tail.next();
-    if (done) break;
-    changes.push(...value);
-  }
-  return changes;
 }
 
 function convOf(part: number, parts: number): ConvId {

@@ -7,13 +7,13 @@ import t, { type Test } from 'tap';
 import { memoryStore } from '../../src/adapters/memory/store.ts';
 import { openRedisLog } from '../../src/adapters/redis/log.ts';
 import { ChatError } from '../../src/errors.ts';
-import type { Change, Log } from '../../src/ports/log.ts';
+import type { Log } from '../../src/ports/log.ts';
 import { PositionLost } from '../../src/ports/log.ts';
 import type { LogRecord } from '../../src/ports/log-record.ts';
 import type { MessageStore } from '../../src/ports/store.ts';
 import { type OwnServer, redisServer } from '../kit/services.ts';
 import { eventually, soon } from '../kit/waiting.ts';
-import { appendOne, conv, creation, message } from './log-items.ts';
+import { appendOne, conv, creation, message, read } from './log-items.ts';
 import { redisUnderTest } from './log-redis.ts';
 
 const META = 'chat:{0}:meta';
@@ -38,18 +38,6 @@ async function open(t: Test, redis: OwnServer, { logRecord, messages }: Stored):
   return log;
 }
 
-async function take(log: Log, after: number, count: number): Promise<Change[]> {
-  const tail = log.tail([after]);
-  const changes: Change[] = [];
-  while (changes.length < count) {
-    const { value, done } = await tail.next();
-    if (done) break;
-    changes.push(...value);
-  }
-  await tail.return();
-  return changes;
-}
-
 async function withRedis<Result>(redis: OwnServer, act: (redis: Redis) => Promise<Result>): Promise<Result> {
   const client = new Redis(redis.url);
   try {
@@ -66,7 +54,7 @@ t.test('law 3: an epoch whose beginning is interrupted loses nothing that Redis 
   const first = await open(t, redis, store);
   await appendOne(first, creation(conv(1)));
   for (let count = 0; count < 9; count++) await appendOne(first, message(conv(1)));
-  await store.messages.apply((await take(first, 0, 3)).slice(0, 3), [3], first.tail([]).epochs);
+  await store.messages.apply((await read(first, 3, [0])).slice(0, 3), [3], first.tail([]).epochs);
   await first.close();
   await redis.stop();
   await redis.start();
@@ -119,7 +107,7 @@ t.test('MongoDB comes back empty: what Redis holds is no continuation of it', as
   const first = await open(t, redis, store);
   await appendOne(first, creation(conv(1)));
   await appendOne(first, message(conv(1)));
-  await store.messages.apply(await take(first, 0, 2), [2], first.tail([]).epochs);
+  await store.messages.apply(await read(first, 2, [0]), [2], first.tail([]).epochs);
   await eventually(async () => {
     await first.trim([2]);
     return first.state().trimmed[0] === 2;
@@ -128,7 +116,7 @@ t.test('MongoDB comes back empty: what Redis holds is no continuation of it', as
   const other = memoryStore();
   const second = await open(t, redis, other);
   // As every node at its start: from where the store is.
-  const changes = take(second, 0, 1).catch((error: Error) => error);
+  const changes = read(second, 1, [0]).catch((error: Error) => error);
   await appendOne(second, creation(conv(2)));
   const seen = await soon(changes, () => 'nothing');
   t.notOk(seen instanceof PositionLost, 'the log can be read from where the store is');
@@ -145,7 +133,7 @@ t.test('Redis holds another log, of the same epoch: nothing of it is read, nor a
   await other.logRecord.openEpoch(0, 1);
   const second = await open(t, redis, other);
   t.match(await appendOne(second, creation(conv(2))), { is: 'ok', seq: 1 });
-  t.match(await take(second, 0, 1), [{ offset: 1, conv: conv(2) }]);
+  t.match(await read(second, 1, [0]), [{ offset: 1, conv: conv(2) }]);
 });
 
 t.test('MongoDB is put back older: the epoch goes on above the one that Redis has got to', async (t) => {
@@ -169,7 +157,7 @@ t.test('MongoDB is put back older: the epoch goes on above the one that Redis ha
   const second = await open(t, redis, { ...older, logRecord });
   t.equal(second.state().epoch, `${id}_4`);
   t.match(await appendOne(second, creation(conv(4))), { is: 'ok', seq: 1 });
-  await older.messages.apply(await take(second, 0, 1), [1], second.tail([]).epochs);
+  await older.messages.apply(await read(second, 1, [0]), [1], second.tail([]).epochs);
 });
 
 t.test('MongoDB is put back older than what Redis has let go of: what is left is set aside', async (t) => {
@@ -178,7 +166,7 @@ t.test('MongoDB is put back older than what Redis has let go of: what is left is
   const first = await open(t, redis, store);
   await appendOne(first, creation(conv(1)));
   await appendOne(first, message(conv(1)));
-  await store.messages.apply((await take(first, 0, 1)).slice(0, 1), [1], first.tail([]).epochs);
+  await store.messages.apply((await read(first, 1, [0])).slice(0, 1), [1], first.tail([]).epochs);
   await eventually(async () => {
     await first.trim([1]);
     return first.state().trimmed[0] === 1;
@@ -196,7 +184,7 @@ t.test('MongoDB is put back older than what Redis has let go of: what is left is
   });
   t.equal(second.state().epoch, `${id}_2`);
   t.match(await appendOne(second, creation(conv(2))), { is: 'ok', seq: 1 });
-  t.equal((await take(second, 0, 1))[0]?.conv, conv(2), 'the log goes on where the store is');
+  t.equal((await read(second, 1, [0]))[0]?.conv, conv(2), 'the log goes on where the store is');
   const [[, aside]] = (await withRedis(redis, (client) => client.xrange('chat:{0}:aside', '-', '+'))) as [
     [string, string[]],
   ];

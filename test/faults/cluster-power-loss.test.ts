@@ -3,7 +3,7 @@
 // the test sees it.
 import t, { type Test } from 'tap';
 import { check } from './checker.ts';
-import { conclude, restore, startRun } from './cluster-run.ts';
+import { beginAnew, conclude, restore, startRun } from './cluster-run.ts';
 import { dumpCluster } from './dump-cluster.ts';
 import { evidenceAfter, evidenceBefore } from './evidence.ts';
 import { TracedRedis } from './traced-redis.ts';
@@ -46,11 +46,7 @@ t.test('with `everysec` the checker finds the loss, and the log a new epoch', as
     cluster.mongo.resume();
     await run.after(200);
     await restore(run, cluster);
-    run.part();
-    await run.hangUp();
-    const cutMs = performance.now();
-    run.meet(...cluster.nodes);
-    run.goOn();
+    const cutMs = await beginAnew(run, cluster);
     await restore(run, cluster);
     await run.end();
     await Promise.all(cluster.nodes.map((node) => node.kill()));

@@ -5,7 +5,7 @@ import t from 'tap';
 import type { Cluster } from '../kit/nodes.ts';
 import { eventually } from '../kit/waiting.ts';
 import { check } from './checker.ts';
-import { conclude, restore, startRun } from './cluster-run.ts';
+import { beginAnew, conclude, restore, startRun } from './cluster-run.ts';
 import { dumpCluster } from './dump-cluster.ts';
 import { type Event, evidenceAfter, evidenceBefore } from './evidence.ts';
 
@@ -49,12 +49,8 @@ t.test(
     await run.after(1, isReset);
     await run.after(200);
     await restore(run, cluster);
-    // From here on everybody knows the new epoch: what was lost shows in nothing they say.
-    run.part();
-    await run.hangUp();
-    const cutMs = performance.now();
-    run.meet(...cluster.nodes);
-    run.goOn();
+    // What was lost shows in nothing they say from here on.
+    const cutMs = await beginAnew(run, cluster);
     await run.after(500);
     await restore(run, cluster);
     run.tell();

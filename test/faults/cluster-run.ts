@@ -31,6 +31,16 @@ export async function restore(run: Run, { nodes }: Cluster): Promise<void> {
   for (const node of nodes) await eventually(async () => (await node.lag()) === 0);
 }
 
+/** Everybody leaves and comes back: from here on all know the epoch that holds. @returns the moment in which they were away */
+export async function beginAnew(run: Run, { nodes }: Cluster): Promise<number> {
+  run.part();
+  await run.hangUp();
+  const cutMs = performance.now();
+  run.meet(...nodes);
+  run.goOn();
+  return cutMs;
+}
+
 /** As `restore`; then the nodes end in good order, and the checker finds nothing. */
 export async function conclude(t: Test, run: Run, world: Cluster, hasOneEpoch = true): Promise<void> {
   await restore(run, world);

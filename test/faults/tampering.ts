@@ -35,7 +35,10 @@ export class Good {
     return this.random.pick(this.all(is, where));
   }
 
-  /** A change with the next one of the conversation right after it on its connection. */
+  /**
+   * A change with the next one of the conversation right after it on its connection. Not one that lets somebody in or out:
+   * without it the next one is no hole, but what somebody outside may not hear.
+   */
   pushInTheMiddle(): readonly [push: Push, next: Push] {
     return this.random.pick(this.#neighbours);
   }
@@ -48,6 +51,7 @@ export class Good {
       const before = last.get(place);
       last.set(place, event);
       if (before === undefined || !isChange(before) || !isChange(event)) continue;
+      if (before.push.t === 'member' || before.push.t === 'conv') continue;
       if (event.push.seq === before.push.seq + 1) found.push([before, event]);
     }
     return found;

@@ -26,10 +26,12 @@ export function linesOf(format: RedisFormat): number {
 }
 
 const PACKED_ADD =
-  "local added = redis.pcall('XADD', log, (offset + #wires) .. '-0', 'b', bytes, 'e', ARGV[1], 'w', text)";
+  "local added = redis.pcall('XADD', log, text_of(head_offset) .. '-0', 'b', bytes, 'e', ARGV[1], 'w', text)";
 const EACH_ADD = `local added
-  for index, wire in ipairs(wires) do
-    added = redis.pcall('XADD', log, (offset + index) .. '-0', 'b', bytes, 'e', ARGV[1], 'w', wire)
+  local each = offset
+  for wire in string.gmatch(text, '[^\\n]+') do
+    each = each + 1
+    added = redis.pcall('XADD', log, text_of(each) .. '-0', 'b', bytes, 'e', ARGV[1], 'w', wire)
   end`;
 
 export function scriptOf(format: RedisFormat, part: number): Script {

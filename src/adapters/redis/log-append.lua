@@ -8,7 +8,7 @@
 --        and for each draft its type and body
 -- gives  status (ok, epoch, short, full, stuck), now, the verdicts (per item `verdict a b c`, joined with commas), the head
 --        after it, and what a seed that is asked for now must end with
---        0 new:     first seq, messages before it, at      1 repeated: seq, n, at      2 moved: guard
+--        0 new: seq, n, at of the first change     1 repeated: the same, as then      2 moved: guard
 --        3 no head: the caller says what the store holds   4 look: the caller looks the key up everywhere
 --        5 wait:    an item of the conversation before it got 3 or 4
 --
@@ -40,7 +40,17 @@ local has_ahead = redis.call('EXISTS', ahead_key) == 1
 
 local heads, moved_heads, blocked = {}, {}, {}
 local made, slots, moved_ahead = {}, {}, {}
-local wires, verdicts = {}, {}
+local verdicts = {}
+
+-- The wires, in pieces: joined once, where a string of its own for each would be hashed and copied once more.
+local pieces, piece_count, opening = {}, 0, '{"t":"'
+local head_offset = offset
+
+-- Numbers become text once each, as whole numbers: what Lua does by itself costs three times as much.
+local function text_of(number)
+  return string.format('%d', number)
+end
+local now_text = text_of(now)
 
 local function head_of(conv, seed)
   local head = heads[conv]
@@ -48,7 +58,7 @@ local function head_of(conv, seed)
   local text = redis.call('HGET', heads_key, conv) or (string.match(seed, '%S*$') == seed_mark and seed)
   if not text then return nil end
   local seq, n, guard, at = string.match(text, '(%d+) (%d+) (%d+) (%d+)')
-  head = { seq = tonumber(seq), n = tonumber(n), guard = tonumber(guard), at = tonumber(at) }
+  head = { seq = tonumber(seq), n = tonumber(n), guard = guard, at = tonumber(at) }
   heads[conv] = head
   return head
 end
@@ -57,9 +67,10 @@ local function kept_in(slot, hash)
   return redis.call('HGET', receipts_key .. slot, hash)
 end
 
-local function ahead_until(sender)
-  local known = moved_ahead[sender] or (has_ahead and redis.call('HGET', ahead_key, sender))
-  return tonumber(known or 0)
+local function ahead_until(conv, user)
+  if not has_ahead then return 0 end
+  local sender = conv .. ' ' .. user
+  return tonumber(moved_ahead[sender] or redis.call('HGET', ahead_key, sender) or 0)
 end
 
 local function is_fresh(time)
@@ -67,11 +78,11 @@ local function is_fresh(time)
 end
 
 -- The receipt of a key ('' = new); nil: it needs a look.
-local function receipt_of(sender, hash, time, looked)
+local function receipt_of(conv, user, hash, time, looked)
   if made[hash] then return made[hash] end
   local kept = time >= 0 and kept_in(math.floor(time / SLOT), hash)
   if kept then return kept end
-  if is_fresh(time) and now >= long_until and time > ahead_until(sender) then return '' end
+  if is_fresh(time) and now >= long_until and time > ahead_until(conv, user) then return '' end
   -- What came between the look and the beginning of the epoch is kept under the name of the epoch before.
   if not looked or looked < begun or now - looked > MAX_LOOK_AGE then return nil end
   for slot = math.floor(looked / SLOT), math.floor(now / SLOT) do
@@ -81,105 +92,105 @@ local function receipt_of(sender, hash, time, looked)
 end
 
 -- Where it is looked for next: a fresh one under its own time, any other among what has come since a look.
-local function remember(sender, hash, time, receipt)
+local function remember(conv, user, hash, time, receipt)
   local slot = math.floor((is_fresh(time) and time or now) / SLOT)
   made[hash] = receipt
-  slots[slot] = slots[slot] or {}
-  table.insert(slots[slot], hash)
-  if time > now + WINDOW then moved_ahead[sender] = math.max(time, ahead_until(sender)) end
+  local fields = slots[slot]
+  if not fields then
+    fields = { count = 0 }
+    slots[slot] = fields
+  end
+  local count = fields.count
+  fields[count + 1], fields[count + 2], fields.count = hash, receipt, count + 2
+  if time > now + WINDOW then
+    moved_ahead[conv .. ' ' .. user] = math.max(time, ahead_until(conv, user))
+    has_ahead = true
+  end
 end
 
-local place = 4
-local function next_arg()
-  place = place + 1
-  return ARGV[place]
-end
-
-local function number_drafts(head, conv, user, key, count)
-  local at = math.max(now, head.at)
-  local key_field = key == '' and '' or ',"key":"' .. key .. '"'
-  local tail = ',"from":"' .. user .. '","at":' .. at .. key_field .. ','
-  for _ = 1, count do
-    local type, body = next_arg(), next_arg()
+-- Numbers the drafts of an item, of which the first is at `place`, and gives the receipt of the first.
+local function number_drafts(head, conv, user, key, place, count)
+  local at = now_text
+  if head.at > now then at = text_of(head.at) else head.at = now end
+  local receipt
+  local key_field = key == '' and ',' or ',"key":"' .. key .. '",'
+  for draft = place, place + 2 * (count - 1), 2 do
+    local type, n, number = ARGV[draft], '0', ''
     head.seq = head.seq + 1
-    local number = ''
+    local seq = text_of(head.seq)
     if type == 'message' then
       head.n = head.n + 1
-      number = ',"n":' .. head.n
+      n = text_of(head.n)
+      number = ',"n":' .. n
     elseif type == 'member' or type == 'conv' then
-      head.guard = head.seq
+      head.guard = seq
     end
-    wires[#wires + 1] = '{"t":"' .. type .. '","conv":"' .. conv .. '","seq":' .. head.seq .. number .. tail .. body .. '}'
+    local p, to = pieces, piece_count
+    p[to + 1], p[to + 2], p[to + 3], p[to + 4], p[to + 5], p[to + 6] = opening, type, '","conv":"', conv, '","seq":', seq
+    p[to + 7], p[to + 8], p[to + 9], p[to + 10], p[to + 11] = number, ',"from":"', user, '","at":', at
+    p[to + 12], p[to + 13], p[to + 14] = key_field, ARGV[draft + 1], '}'
+    opening, piece_count, head_offset = '\n{"t":"', to + 14, head_offset + 1
+    receipt = receipt or seq .. ' ' .. n .. ' ' .. at
   end
-  head.at, head.offset = at, offset + #wires
+  head.offset = head_offset
   moved_heads[conv] = head
-  return at
+  return receipt
 end
 
+local place = 5
 local function decide()
-  local conv, user, key, hash = next_arg(), next_arg(), next_arg(), next_arg()
-  local time, guard, looked, seed = tonumber(next_arg()), tonumber(next_arg()), tonumber(next_arg()), next_arg()
-  local count = tonumber(next_arg())
-  local first_draft = place
-  local function answer(...)
-    place = first_draft + 2 * count
-    return table.concat({ ... }, ' ')
-  end
-  if blocked[conv] then return answer(5) end
-  local sender = conv .. ' ' .. user
+  local conv, user, key, hash = ARGV[place], ARGV[place + 1], ARGV[place + 2], ARGV[place + 3]
+  local time, guard, looked, seed = tonumber(ARGV[place + 4]), ARGV[place + 5], tonumber(ARGV[place + 6]), ARGV[place + 7]
+  local count, first_draft = tonumber(ARGV[place + 8]), place + 9
+  place = first_draft + 2 * count
+  if blocked[conv] then return '5' end
   if key ~= '' then
-    local receipt = receipt_of(sender, hash, time, looked)
+    local receipt = receipt_of(conv, user, hash, time, looked)
     if receipt == nil then
       blocked[conv] = true
-      return answer(4)
+      return '4'
     elseif receipt ~= '' then
-      return answer(1, receipt)
+      return '1 ' .. receipt
     end
   end
   local head = head_of(conv, seed)
   if not head then
     blocked[conv] = true
-    return answer(3)
+    return '3'
   end
-  if head.guard ~= guard then return answer(2, head.guard) end
-  local seq, n = head.seq + 1, head.n
-  local at = number_drafts(head, conv, user, key, count)
-  if key ~= '' then remember(sender, hash, time, seq .. ' ' .. (head.n > n and n + 1 or 0) .. ' ' .. at) end
-  return answer(0, seq, n, at)
+  if head.guard ~= guard then return '2 ' .. head.guard end
+  local receipt = number_drafts(head, conv, user, key, first_draft, count)
+  if key ~= '' then remember(conv, user, hash, time, receipt) end
+  return '0 ' .. receipt
 end
 
 while place < #ARGV do verdicts[#verdicts + 1] = decide() end
 
 -- A call takes some thousands of values at most (Lua's unpack).
-local function set_fields(key, fields)
-  for first = 1, #fields, 1000 do
-    redis.call('HSET', key, unpack(fields, first, math.min(first + 999, #fields)))
+local function set_fields(key, fields, count)
+  for first = 1, count, 1000 do
+    redis.call('HSET', key, unpack(fields, first, math.min(first + 999, count)))
   end
 end
 
-if #wires > 0 then
-  local text = table.concat(wires, '\n')
+if piece_count > 0 then
+  local text = table.concat(pieces)
   -- First, since it alone can fail (somebody else's entry is in its place): what a script has written stays.
-  local added = redis.pcall('XADD', log, (offset + #wires) .. '-0', 'b', bytes, 'e', ARGV[1], 'w', text)
+  local added = redis.pcall('XADD', log, text_of(head_offset) .. '-0', 'b', bytes, 'e', ARGV[1], 'w', text)
   if type(added) == 'table' and added.err then
     if string.find(added.err, 'equal or smaller') then return { 'stuck', now, '', offset } end
     return added
   end
-  offset = offset + #wires
+  offset = head_offset
   redis.call('HSET', meta, 'head', offset, 'bytes', bytes + #text, 'now', now)
-  local fields = {}
+  local fields, count = {}, 0
   for conv, head in pairs(moved_heads) do
-    fields[#fields + 1] = conv
-    fields[#fields + 1] = table.concat({ head.seq, head.n, head.guard, head.at, head.offset }, ' ')
+    local state = string.format('%d %d %s %d %d', head.seq, head.n, head.guard, head.at, head.offset)
+    fields[count + 1], fields[count + 2], count = conv, state, count + 2
   end
-  set_fields(heads_key, fields)
-  for slot, hashes in pairs(slots) do
-    fields = {}
-    for _, hash in ipairs(hashes) do
-      fields[#fields + 1] = hash
-      fields[#fields + 1] = made[hash]
-    end
-    set_fields(receipts_key .. slot, fields)
+  set_fields(heads_key, fields, count)
+  for slot, receipts in pairs(slots) do
+    set_fields(receipts_key .. slot, receipts, receipts.count)
     redis.call('PEXPIRE', receipts_key .. slot, (slot + 1) * SLOT + WINDOW + MARGIN - now)
   end
   for sender, time in pairs(moved_ahead) do redis.call('HSET', ahead_key, sender, time) end

@@ -3,7 +3,6 @@
 // its conversation, looked up, and sent again in its place.
 import { ChatError } from '../../errors.ts';
 import type { Append, Appended, Head, Receipt } from '../../ports/log.ts';
-import { countsAsMessage } from '../../protocol/changes.ts';
 import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
 import { keyTimeMs } from '../../protocol/key-time.ts';
 import { partOf, receiptField } from './log-keys.ts';
@@ -159,7 +158,7 @@ export class Appender {
     const undecided: Entry[] = [];
     for (const [index, entry] of batch.entries()) {
       const verdict = verdicts[index] ?? '';
-      const appended = appendedFrom(verdict, entry.append);
+      const appended = appendedFrom(verdict);
       entry.needsLook = verdict === NEEDS_LOOK;
       if (appended === null) undecided.push(entry);
       else this.#settle(entry, appended);
@@ -281,13 +280,12 @@ function costOf({ drafts }: Append): number {
 }
 
 /** Null: it needs a look, or waits for one. */
-function appendedFrom(verdict: string, { drafts }: Append): Appended | null {
+function appendedFrom(verdict: string): Appended | null {
   const [is, first = 0, n = 0, at = 0] = verdict.split(' ').map(Number);
   switch (is) {
     case NEW:
-      return { is: 'ok', dup: false, seq: first, n: countsAsMessage(drafts[0]?.type ?? 'member') ? n + 1 : 0, at };
     case REPEATED:
-      return { is: 'ok', dup: true, seq: first, n, at };
+      return { is: 'ok', dup: is === REPEATED, seq: first, n, at };
     case MOVED:
       return { is: 'moved', guard: first };
     default:

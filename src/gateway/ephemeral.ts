@@ -5,11 +5,12 @@ import type { Signal } from '../ports/signals.ts';
 import type { Told } from '../presence/index.ts';
 import type { Ephemeral } from '../protocol/answers.ts';
 import { encodeFrame } from '../protocol/codec.ts';
-import type { UserId } from '../protocol/ids.ts';
+import type { ConvId, UserId } from '../protocol/ids.ts';
 import { MAX_SIGNAL_MEMBERS } from '../protocol/limits.ts';
 import type { Connection } from './connection.ts';
+import type { Context } from './context.ts';
 import type { Hub, LocalUser } from './hub.ts';
-import { sharersOf } from './opening.ts';
+import { sharersOf, sharesPresence } from './opening.ts';
 
 export function onSignal(signal: Signal, hub: Hub<Connection>, directory: Directory): void {
   switch (signal.is) {
@@ -33,6 +34,24 @@ export function onPresence(told: readonly Told[], hub: Hub<Connection>, director
     else for (const peer of hub.audienceOf(convs)) pushPresence(peer, user, frame);
   }
   if (unaddressed.size > 0) pushToSharers(unaddressed, hub, directory);
+}
+
+/** People have come to share a conversation: each hears who of the others is there. */
+export function introduce(
+  conv: ConvId,
+  newcomers: readonly UserId[],
+  { hub, directory, presence }: Pick<Context, 'hub' | 'directory' | 'presence'>,
+): void {
+  const conversation = directory.peek(conv);
+  if (conversation === undefined || !sharesPresence(conversation)) return;
+  const all = hub.audienceOf([conv]);
+  const entering = [...all].filter(({ id }) => newcomers.includes(id));
+  for (const user of conversation.members.keys()) {
+    const seen = presence.of(user);
+    if (seen === undefined) continue;
+    const frame = frameOf({ t: 'presence', user, ...seen });
+    for (const peer of newcomers.includes(user) ? all : entering) pushPresence(peer, user, frame);
+  }
 }
 
 /** Of people whose conversations are not told (their node has died, or is heard of for the first time): who shares one. */

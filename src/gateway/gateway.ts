@@ -18,7 +18,7 @@ import { AUTH_TIMEOUT_MS, FLOOD_BURSTS, HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_TEXT 
 import { Connection, type Shared } from './connection.ts';
 import type { Context } from './context.ts';
 import { dispatch } from './dispatch.ts';
-import { onEnded, onPresence, onSignal } from './ephemeral.ts';
+import { introduce, onEnded, onPresence, onSignal } from './ephemeral.ts';
 import { presenceConvs, releaseUser, statuses, WANT_ALL } from './opening.ts';
 import type { Flusher } from './outbox.ts';
 import { Wheel } from './wheel.ts';
@@ -103,6 +103,7 @@ export class Gateway {
       onOffence: (connection, code, reason) => this.#onOffence(connection, code, reason),
     };
     const { hub, directory } = domain;
+    hub.onNewcomers = (conv, users) => introduce(conv, users, domain);
     this.#unsubscribes = [
       signals.subscribe((signal) => onSignal(signal, hub, directory)),
       domain.presence.subscribe((told) => onPresence(told, hub, directory)),

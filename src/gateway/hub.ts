@@ -65,6 +65,8 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
   readonly #rooms = new Map<ConvId, Room<LocalUser<Connection>>>();
   /** Rooms with a queue, served in turn. */
   #busy: Room<LocalUser<Connection>>[] = [];
+  /** Is told who has become a member, wherever they are connected. */
+  onNewcomers: (conv: ConvId, users: readonly UserId[]) => void = () => {};
 
   constructor(flusher: Flusher, directory: () => Directory) {
     this.#flusher = flusher;
@@ -134,7 +136,8 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
   deliverGuardMove(change: Change, frame: Buffer): void {
     const body = parseChange(change.wire);
     if (body.t !== 'conv' && body.t !== 'member') return;
-    const concerned = memberStates(body).flatMap((state) => {
+    const states = memberStates(body);
+    const concerned = states.flatMap((state) => {
       const user = this.#users.get(state.user);
       return user === undefined ? [] : [{ user, role: state.role }];
     });
@@ -147,6 +150,9 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
     for (const { user, role } of outside) this.#tellOutsider(change, frame, user, role === 'none');
     for (const { user, role } of concerned) if (role === 'none') this.#leaveRoom(change.conv, user);
     if (body.t === 'conv' && body.deleted) this.#dissolve(change, frame);
+    if (body.t === 'member' && body.what === 'role') return;
+    const newcomers = states.filter(({ role }) => isMember(role)).map(({ user }) => user);
+    if (newcomers.length > 0) this.onNewcomers(change.conv, newcomers);
   }
 
   /** Invitations end with the conversation. */

@@ -259,7 +259,8 @@ export function sharersOf(user: LocalUser, directory: Directory): ReadonlySet<Us
   return sharers;
 }
 
-function sharesPresence(conversation: Conversation): boolean {
+/** Whether its members hear of each other's presence. */
+export function sharesPresence(conversation: Conversation): boolean {
   return conversation.kind !== 'room' && !conversation.deleted && conversation.members.size <= MAX_SIGNAL_MEMBERS;
 }
 

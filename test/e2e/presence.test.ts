@@ -70,6 +70,18 @@ t.test('who comes is told to people shared with, and who comes later gets a snap
   t.same(presences(stranger, ann), []);
 });
 
+t.test('people who come to share a conversation hear of each other at once', async (t) => {
+  const [ann, bob, cat] = (await s.clients('ann', 'bob', 'cat')) as [Client, Client, Client];
+  const group = await ann.group([bob]);
+  t.match(await ann.next('presence', { user: bob.id }), { status: 'online' });
+  t.match(await bob.next('presence', { user: ann.id }), { status: 'online' });
+  await ann.add(group, cat);
+  t.match(await cat.next('presence', { user: ann.id }), { status: 'online' });
+  t.match(await cat.next('presence', { user: bob.id }), { status: 'online' });
+  t.match(await bob.next('presence', { user: cat.id }), { status: 'online' });
+  t.same(presences(cat, cat), [], 'never of oneself');
+});
+
 t.test('people who share a room only are not told of each other', async (t) => {
   const [ann, bob] = await s.clients('ann', 'bob');
   const room = await ann.room();

@@ -9,6 +9,8 @@ import { ID_PATTERN } from '../protocol/ids.ts';
 
 const AUDIENCE = 'chatterbox';
 const ALGORITHM = 'HS256';
+/** Tokens found good before, by their hash: whoever calls again, or comes back in a storm, costs a hash in place of a signature. */
+const KEPT_TOKENS = 5_000;
 
 const payload = Compile(
   Type.Object({
@@ -26,7 +28,13 @@ export async function accessTokens(secret: string): Promise<Tokens> {
     secret,
     sign: { algorithm: ALGORITHM, aud: AUDIENCE },
     // Expiry is the accounts' to judge, by the clock port.
-    verify: { algorithms: [ALGORITHM], allowedAud: AUDIENCE, ignoreExpiration: true, requiredClaims: ['exp', 'aud'] },
+    verify: {
+      algorithms: [ALGORITHM],
+      allowedAud: AUDIENCE,
+      ignoreExpiration: true,
+      requiredClaims: ['exp', 'aud'],
+      cache: KEPT_TOKENS,
+    },
   });
   await app.ready();
   return {

@@ -19,18 +19,15 @@ import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
 import { Feed, feedTail } from '../feed.ts';
 import { connected, directConnection, logClient, type RedisClient } from './connection.ts';
 import { Appender, type CallAnswer, type Lookback } from './log-appender.ts';
+import { epochOf, packEpochs } from './log-epochs.ts';
 import { NODE_GROUP, partKeys, partOf } from './log-keys.ts';
 import { NodeLease } from './log-lease.ts';
-import { changesOf, metaOf, Reader, type ReadPart, SILENT_MS, type StreamEntry, seenIn } from './log-reader.ts';
+import { readPage } from './log-pages.ts';
+import { metaOf, Reader, type ReadPart, SILENT_MS, seenIn } from './log-reader.ts';
 import { Recovery } from './log-recovery.ts';
 import { MEND, TRIM } from './log-scripts.ts';
 import { type Durability, readServer, refuseUnfit } from './server-facts.ts';
 
-/** Of a page read for a tail that is far behind: what is enough, and how many entries are asked for at once. */
-const PAGE_CHANGES = 512;
-const PAGE_CHARS = 262_144;
-const FIRST_ENTRIES = 4;
-const MOST_ENTRIES = 64;
 const MAX_SET_ASIDE = 10_000;
 /** Entries looked at in one go for those that are not the log's. */
 const MEND_ENTRIES = 1_000;
@@ -154,7 +151,10 @@ export class RedisLog implements Log {
 
   state(): LogState {
     return {
-      epoch: packEpochs(this.#identity, this.#parts),
+      epoch: packEpochs(
+        this.#identity,
+        this.#parts.map(({ feed }) => feed.epoch),
+      ),
       head: this.#parts.map(seenIn),
       trimmed: this.#parts.map(({ feed }) => feed.trimmed),
     };
@@ -298,60 +298,14 @@ export class RedisLog implements Log {
       head,
       trimmed,
       parts: this.#options.parts,
-      readPage: (after) => this.#readPage(part, epoch, after),
+      readPage: (after) => readPage(this.#client, part, epoch, after).catch(refuseUnavailable),
       readHead: async () => (await metaOf(this.#client, part)).head,
     });
   }
-
-  /** Null below the trim point, and where the log has a hole. */
-  async #readPage(part: number, epoch: number, after: number): Promise<readonly Change[] | null> {
-    try {
-      const page = await this.#changesAfter(part, after);
-      // Asked after the entries were read: what had been trimmed before is then told.
-      const meta = await metaOf(this.#client, part);
-      if (meta.epoch !== epoch || meta.trimmed > after || page.length === 0) return null;
-      return page.every(({ offset }, index) => offset === after + 1 + index) ? page : null;
-    } catch (cause) {
-      throw unavailable(cause);
-    }
-  }
-
-  /** A batch of them, where the log has as many: an entry may hold one change, or half a megabyte. */
-  async #changesAfter(part: number, after: number): Promise<readonly Change[]> {
-    const page: Change[] = [];
-    let chars = 0;
-    for (let from = `${after + 1}-0`, count = FIRST_ENTRIES; ; count = Math.min(4 * count, MOST_ENTRIES)) {
-      const entries = (await this.#client.xrange(
-        partKeys(part).log,
-        from,
-        '+',
-        'COUNT',
-        count,
-      )) as readonly StreamEntry[];
-      const found = entries.flatMap((entry) => changesOf(part, entry)?.list ?? []);
-      for (const change of found) {
-        if (change.offset <= after) continue;
-        page.push(change);
-        chars += change.wire.length;
-      }
-      const last = entries.at(-1);
-      if (last === undefined || page.length >= PAGE_CHANGES || chars >= PAGE_CHARS) return page;
-      from = `(${last[0]}`;
-    }
-  }
 }
 
-/** One number where all parts have the same, else one a part; behind the log's id. */
-function packEpochs({ id }: LogIdentity, parts: readonly ReadPart[]): string {
-  const epochs = parts.map(({ feed }) => feed.epoch.toString(36));
-  const isOne = epochs.every((epoch) => epoch === epochs[0]);
-  return `${id}_${isOne ? epochs[0] : epochs.join('-')}`;
-}
-
-function epochOf(packed: string, { id }: LogIdentity, part: number): number | undefined {
-  if (!packed.startsWith(`${id}_`)) return undefined;
-  const epochs = packed.slice(id.length + 1).split('-');
-  return Number.parseInt(epochs[epochs.length === 1 ? 0 : part] ?? '', 36);
+function refuseUnavailable(cause: unknown): never {
+  throw unavailable(cause);
 }
 
 function unavailable(cause: unknown): ChatError {

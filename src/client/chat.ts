@@ -120,9 +120,9 @@ export class LiveChat implements Chat {
 
   /** Signals of the connection before are out of date; those that still hold come again. */
   #onState(event: Extract<BareEvent, { type: 'state' }>): void {
+    for (const { typing } of this.conversations.values()) typing.clear();
     if (event.state === 'online') {
       this.presence.clear();
-      for (const { typing } of this.conversations.values()) typing.clear();
       if (this.#status !== 'online') this.setPresence(this.#status);
     }
     this.emit(event);

@@ -3,7 +3,7 @@
 import type { Ready } from '../protocol/answers.ts';
 import { uuidv7 } from './ids.ts';
 import { createRequests } from './requests.ts';
-import type { BareEvent, ChatState, Clock, ConnectOptions, Socket } from './types.ts';
+import type { AccessToken, BareEvent, ChatState, Clock, ConnectOptions, Socket } from './types.ts';
 
 /** No frame for this long while something is awaited: the connection is dead, whatever the system says. */
 const SILENCE_MS = 15_000;
@@ -11,9 +11,12 @@ const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
 /** Who was online this long begins again with the shortest wait. */
 const STABLE_MS = 10_000;
+/** The longest wait a timer takes: more than 2^31-1 ms counts as none. */
+const MAX_WAIT_MS = 2e9;
 /** The token is renewed so long before it ends, at the earliest after half its time. */
 const RENEW_BEFORE_MS = 20_000;
 const INVALID_TOKEN = 4500;
+const TOO_LARGE = { t: 'error', code: 'too_large', message: 'too_large' };
 
 export interface Frame {
   readonly t: string;
@@ -31,7 +34,7 @@ export interface Peer {
 
 export interface Shown {
   state: ChatState;
-  reason: string | undefined;
+  reason?: string | undefined;
 }
 
 /** @param shown where state and reason are kept */
@@ -42,6 +45,8 @@ export function createConnection(
   shown: Shown,
   peer: Peer,
 ) {
+  // Where there is none this throws, out of `connect`, and is not taken for a network that fails.
+  const { url, device, want, WebSocket: Constructor = WebSocket } = options;
   const requests = createRequests(clock, random, newId, send);
   /** The server's clock is ahead of ours by this. */
   let aheadMs = 0;
@@ -49,6 +54,7 @@ export function createConnection(
   let attempt = 0;
   let helloId = '';
   let expiresIn: number | undefined;
+  let maxFrameBytes: number;
   let failures = 0;
   let refusedTokens = 0;
   let onlineAt = 0;
@@ -66,18 +72,18 @@ export function createConnection(
   }
 
   /** Makes the next attempt. */
-  async function open(): Promise<void> {
+  function open(): void {
     endWait();
     const own = ++attempt;
-    turn('connecting', undefined);
-    try {
-      const token = await askToken();
-      if (own === attempt) connect(token);
-    } catch (error) {
-      if (own !== attempt) return;
-      if ((error as { readonly code?: string } | null)?.code === 'invalid_token') end('invalid_token');
-      else retry('token');
-    }
+    turn('connecting');
+    askToken().then(
+      (token) => own === attempt && connect(token),
+      (error) => {
+        if (own !== attempt) return;
+        if (error?.code === 'invalid_token') end('invalid_token');
+        else retry('token');
+      },
+    );
   }
 
   /** Ends it for good. */
@@ -89,25 +95,27 @@ export function createConnection(
   function wake(): void {
     const { state, reason } = shown;
     if (state === 'online') requests.ask({ t: 'ping' }).catch(() => {});
-    else if (state !== 'connecting' && reason !== 'closed') void open();
+    else if (state !== 'connecting' && reason !== 'closed') open();
   }
 
-  /** Lost when there is no connection. */
+  /** Lost when there is no connection. What the server would close the connection for, each time anew, is refused here. */
   function send(frame: object): void {
-    socket?.send(JSON.stringify(frame));
+    const text = JSON.stringify(frame);
+    if (new TextEncoder().encode(text).length > maxFrameBytes)
+      return requests.onAnswer({ ...TOO_LARGE, id: (frame as { readonly id: string }).id });
+    socket?.send(text);
     if ('id' in frame) watch();
   }
 
   async function askToken(): Promise<string> {
-    const token = await options.token(refusedTokens > 0);
-    if (typeof token === 'string') return token;
+    const token = (await options.token(refusedTokens > 0)) as AccessToken;
     ({ expiresIn } = token);
-    return token.access;
+    // Else it is a string.
+    return token.access ?? token;
   }
 
   function connect(token: string): void {
-    const Constructor = options.WebSocket ?? WebSocket;
-    const opened: Socket = new Constructor(options.url, 'chatterbox.v1');
+    const opened: Socket = new Constructor(url, 'chatterbox.v1');
     socket = opened;
     opened.onmessage = ({ data }) => onFrame(JSON.parse(data as string), token);
     opened.onclose = ({ code }) => onClose(code);
@@ -119,7 +127,7 @@ export function createConnection(
     heardAt = clock.now();
     if (frame.t === 'welcome') {
       aheadMs = (frame.now as number) - heardAt;
-      const { device, want } = options;
+      maxFrameBytes = (frame.limits as { readonly frame: number }).frame;
       helloId = newId();
       send({ t: 'hello', id: helloId, token, device, want, ...peer.greeting() });
     } else if (frame.t === 'ready') onReady(frame as never);
@@ -140,7 +148,7 @@ export function createConnection(
     refusedTokens = 0;
     onlineAt = heardAt;
     peer.onReady(ready);
-    turn('online', undefined);
+    turn('online');
     requests.onUp();
     awaitExpiry();
   }
@@ -148,7 +156,7 @@ export function createConnection(
   function awaitExpiry(): void {
     if (!expiresIn) return;
     const ms = expiresIn * 1_000;
-    endWait = clock.after(Math.max(ms - RENEW_BEFORE_MS, ms / 2), () => void renew());
+    endWait = clock.after(Math.min(Math.max(ms - RENEW_BEFORE_MS, ms / 2), MAX_WAIT_MS), renew);
   }
 
   /** Where it fails the server ends the connection, and the next one asks for a token again. */
@@ -164,7 +172,7 @@ export function createConnection(
 
   function onClose(code: number): void {
     if (code === INVALID_TOKEN && ++refusedTokens > 1) end('invalid_token');
-    else if (code > INVALID_TOKEN && code < 5_000) end(`${code}`);
+    else if (code > INVALID_TOKEN) end(`${code}`);
     else retry(`${code}`);
   }
 
@@ -173,7 +181,7 @@ export function createConnection(
     if (shown.state === 'online' && clock.now() - onlineAt >= STABLE_MS) failures = 0;
     const boundMs = Math.min(FIRST_RETRY_MS * 2 ** failures++, MAX_RETRY_MS);
     letGo();
-    endWait = clock.after(afterMs ?? boundMs * random(), () => void open());
+    endWait = clock.after(afterMs ?? boundMs * random(), open);
     turn('offline', reason);
   }
 
@@ -189,7 +197,7 @@ export function createConnection(
     requests.onDown();
   }
 
-  function turn(state: ChatState, reason: string | undefined): void {
+  function turn(state: ChatState, reason?: string): void {
     shown.state = state;
     shown.reason = reason;
     peer.emit({ type: 'state', state, reason });

@@ -183,6 +183,7 @@ export class LiveConversation implements Conversation {
       case 'conv':
         // What is known from its creation on has been counted along.
         this.#isCounted ||= 't' in event.fields && event.fields.kind !== undefined;
+        if ('at' in event.fields) this.at = Math.max(this.at, event.fields.at);
         return this.#onFields(event.fields);
       case 'told':
         return this.#onTold(event.seq);
@@ -214,8 +215,7 @@ export class LiveConversation implements Conversation {
   }
 
   #onMessage(message: MessageState): void {
-    const { from, n, at } = message;
-    this.at = Math.max(this.at, at);
+    const { from, n } = message;
     if (from === this.#core.me?.id) this.read = Math.max(this.read, n);
     this.typing.delete(from);
     this.#held.take(message);
@@ -291,6 +291,7 @@ export class LiveConversation implements Conversation {
   #onKnown(message: MessageState): void {
     const { last } = this;
     this.n = Math.max(this.n, message.n);
+    this.at = Math.max(this.at, message.at);
     if (last === undefined || message.seq > last.seq) this.last = message;
     else if (message.seq === last.seq) this.last = newer(message, last);
     this.#core.onArrived(message.key);

@@ -43,8 +43,8 @@ interface Touching {
 /** What changes of itself. */
 interface Shown {
   state: BareChat['state'];
-  reason: BareChat['reason'];
-  me: BareChat['me'];
+  reason?: BareChat['reason'];
+  me?: BareChat['me'];
   sendings: BareChat['sendings'];
 }
 
@@ -52,7 +52,7 @@ export type Core = ReturnType<typeof createCore>;
 
 export function createCore(options: ConnectOptions, emit: (event: BareEvent) => void) {
   const { clock = systemClock, random = Math.random, since } = options;
-  const shown: Shown = { state: 'connecting', reason: undefined, me: undefined, sendings: [] };
+  const shown: Shown = { state: 'connecting', sendings: [] };
   const connection = createConnection(options, clock, random, shown, { greeting, onReady, onFrame, emit });
   const { requests, newId, now, open, end, wake, send } = connection;
   const { ask } = requests;
@@ -68,7 +68,7 @@ export function createCore(options: ConnectOptions, emit: (event: BareEvent) => 
 
   for (const conv in since?.convs) enter(conv, since.convs[conv] as Seq);
   void sendings.loaded.then(() => {
-    if (shown.state === 'connecting') void open();
+    if (shown.state === 'connecting') open();
   });
 
   function write(request: Write | Entry): Sending {
@@ -165,8 +165,9 @@ export function createCore(options: ConnectOptions, emit: (event: BareEvent) => 
       const { conv, isInside, at } = place;
       const head = ready.convs.find((view) => view.conv === conv)?.seq;
       sendings.onTold(conv);
-      place.isAdrift = !head && !unanswered.has(conv);
-      if (unanswered.has(conv)) continue;
+      const isShown = unanswered.has(conv);
+      place.isAdrift = !head && !isShown;
+      if (isShown) continue;
       if (!head && !ready.more) leave(place);
       else if (!isInside) continue;
       else if (isNewLog || at < 0) reset(place, head ?? place.head);
@@ -179,7 +180,7 @@ export function createCore(options: ConnectOptions, emit: (event: BareEvent) => 
   function onFrame(frame: Frame): void {
     const { t, conv, seq } = frame as never as { readonly t: string; readonly conv: string; readonly seq: Seq };
     const place = places.get(conv);
-    if ('from' in frame && seq) return onChange(place ?? enter(conv, seq - 1, false), frame as never);
+    if (frame.from && seq) return onChange(place ?? enter(conv, seq - 1, false), frame as never);
     if (t === 'behind') void (place ?? enter(conv, seq)).pull();
     else if (t === 'reset') reset(place ?? enter(conv, seq), seq);
     else if (t === 'caught_up') place?.reach(seq);
@@ -238,8 +239,12 @@ export function createCore(options: ConnectOptions, emit: (event: BareEvent) => 
     emit({ type: 'told', conv, seq });
   }
 
-  const { onArrived } = sendings;
-  return Object.assign(shown, { now, write, ask, signal, learn, cursors, onArrived, wake, close: () => end('closed') });
+  function close(): void {
+    end('closed');
+    options.outbox?.close?.();
+  }
+
+  return Object.assign(shown, { now, write, ask, signal, learn, cursors, onArrived: sendings.onArrived, wake, close });
 }
 
 /** As `standingAfter` of the protocol; of a member named by a creation: its role. */

@@ -23,7 +23,7 @@ export interface Cursor {
   /** Whether one is a member: who is invited is told of what concerns themselves only, and no cursor counts. */
   isInside: boolean;
   /** Neither shown to the server on this connection nor told by `ready`: where it is shows with its next change, or over HTTP. */
-  isAdrift: boolean;
+  isAdrift?: boolean;
   /** -1: what was told counts in a log that is no more. */
   at: Seq;
   /** The last change known to exist. */
@@ -39,7 +39,7 @@ export interface Cursor {
 }
 
 export function createCursor(conv: string, seq: Seq, isInside: boolean, owner: Owner): Cursor {
-  const cursor = { conv, isInside, isAdrift: false, at: seq, head: seq, advance, reach, restart, pull };
+  const cursor: Cursor = { conv, isInside, at: seq, head: seq, advance, reach, restart, pull };
   let current: Pull | undefined;
   let isPulling = false;
   let hasBegun = false;

@@ -7,19 +7,21 @@ interface Event {
 
 export function createEvents<Told extends Event>() {
   type Listener = (event: Told) => void;
-  const listeners = new Set<readonly [type: string | undefined, call: Listener]>();
+  const listeners = new Set<Listener>();
 
   /** @param type undefined: all of them */
   function on(type: string | undefined, call: Listener): () => void {
-    const listener = [type, call] as const;
+    const listener: Listener = (event) => {
+      if (!type || type === event.type) call(event);
+    };
     listeners.add(listener);
     return () => listeners.delete(listener);
   }
 
   function emit(event: Told): void {
-    for (const [type, call] of listeners) {
+    for (const listener of listeners) {
       try {
-        if (!type || type === event.type) call(event);
+        listener(event);
       } catch (error) {
         queueMicrotask(() => {
           throw error;

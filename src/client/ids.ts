@@ -3,7 +3,8 @@
 
 /** @param now server time, ms @param random from 0 up to, not including, 1 */
 export function uuidv7(now: number, random: () => number): string {
-  const time = Math.trunc(now).toString(16).padStart(12, '0');
+  // Eleven digits from 2004 to 2527.
+  const time = `0${Math.trunc(now).toString(16)}`;
   const chance = () => Math.trunc(random() * 16).toString(16);
   return `${time.slice(0, 8)}-${time.slice(8)}-7xxx-8xxx-xxxxxxxxxxxx`.replace(/x/g, chance);
 }

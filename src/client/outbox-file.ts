@@ -27,6 +27,8 @@ class FileOutbox implements Outbox {
   #bytes = 0;
   #queue: Written[] = [];
   #isWriting = false;
+  /** A write that failed may have left a part of a line, which the next one has to be kept from. */
+  #isTorn = false;
 
   constructor(path: string) {
     this.#path = path;
@@ -86,8 +88,11 @@ class FileOutbox implements Outbox {
   async #write(text: string): Promise<void> {
     await this.#loaded;
     const isToBeEmptied = this.#bytes > MAX_BYTES && this.#waiting.size === 0;
-    await write(this.#path, isToBeEmptied ? 'w' : 'a', isToBeEmptied ? '' : text);
-    this.#bytes = isToBeEmptied ? 0 : this.#bytes + Buffer.byteLength(text);
+    const lines = isToBeEmptied ? '' : this.#isTorn ? `\n${text}` : text;
+    this.#isTorn = true;
+    await write(this.#path, isToBeEmptied ? 'w' : 'a', lines);
+    this.#isTorn = false;
+    this.#bytes = isToBeEmptied ? 0 : this.#bytes + Buffer.byteLength(lines);
   }
 }
 
@@ -111,16 +116,27 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** What was put and not removed, in the order put. The last line may be cut off: its write was never answered. */
+/** What was put and not removed, in the order put. */
 function entriesOf(text: string): readonly Entry[] {
   const entries = new Map<string, Entry>();
-  for (const json of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
-    if (json === '') continue;
-    const line = JSON.parse(json) as Line;
+  for (const json of text.split('\n')) {
+    const line = lineOf(json);
+    if (line === undefined) continue;
     if ('put' in line) entries.set(line.put.id, line.put);
     else entries.delete(line.remove);
   }
   return [...entries.values()];
+}
+
+/** Undefined where it is empty or cut off: its write was never answered. @throws where it is none of an outbox */
+function lineOf(json: string): Line | undefined {
+  if (json === '') return undefined;
+  try {
+    return JSON.parse(json) as Line;
+  } catch (error) {
+    if (/^\{("|$)/.test(json)) return undefined;
+    throw error;
+  }
 }
 
 /** A renamed file is found after a power loss once its folder is on disk. */

@@ -23,10 +23,16 @@ class BrowserOutbox implements Outbox {
   readonly #name: string;
   readonly #tab = crypto.getRandomValues(new Uint32Array(4)).join('-');
   readonly #database: Promise<IDBDatabase>;
+  /** Resolves when this chat is closed. */
+  readonly #closed: Promise<void>;
+  #close = () => {};
   #number = 0;
 
   constructor(name: string) {
     this.#name = name;
+    this.#closed = new Promise((resolve) => {
+      this.#close = resolve;
+    });
     this.#database = openDatabase(name);
     this.#database.catch(() => {});
   }
@@ -49,14 +55,18 @@ class BrowserOutbox implements Outbox {
     await this.#do('readwrite', (store) => store.delete(id));
   }
 
-  /** For as long as this tab lives. */
+  close(): void {
+    this.#close();
+  }
+
+  /** For as long as this tab lives, and its chat is not closed. */
   #holdLock(): Promise<void> {
     const { locks } = navigator;
     if (locks === undefined) return Promise.resolve();
     return new Promise((resolve) => {
       void locks.request(this.#lockOf(this.#tab), () => {
         resolve();
-        return new Promise(() => {});
+        return this.#closed;
       });
     });
   }

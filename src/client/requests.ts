@@ -15,10 +15,10 @@ export interface Request {
 
 interface Item {
   readonly request: Request & { readonly id: string };
-  readonly answer: Promise<unknown>;
+  answer: Promise<unknown>;
   readonly resolve: (answer: never) => void;
-  readonly reject: (error: unknown) => void;
-  isFlying: boolean;
+  readonly reject: (error?: unknown) => void;
+  isFlying?: boolean;
   /** Not to be sent yet, and nothing of its conversation before it. */
   isHeld: boolean;
 }
@@ -29,6 +29,7 @@ const MAX_FLYING = 8;
 const RETRY_MS = 1_000;
 /** Meant for one connection: nothing to be repeated on the next. */
 const FLEETING = /sync|ping|renew/;
+const READ = /sync|history/;
 
 export type Requests = ReturnType<typeof createRequests>;
 
@@ -51,7 +52,7 @@ export function createRequests(
     if (isOnline && !endPause)
       for (const item of items.values()) {
         const { t, conv = t } = item.request;
-        const isRead = t === 'sync' || t === 'history';
+        const isRead = READ.test(t);
         const lane = isRead ? '' : conv;
         const before = ahead[lane] ?? 0;
         ahead[lane] = before + 1;
@@ -67,12 +68,8 @@ export function createRequests(
     const request = { id: newId(), ...asked };
     const known = items.get(request.id);
     if (known) return known.answer as Promise<Answer>;
-    let resolve: Item['resolve'] = () => {};
-    let reject: Item['reject'] = () => {};
-    const answer = new Promise<Answer>((...settle) => {
-      [resolve, reject] = settle;
-    });
-    const item: Item = { request, answer, resolve, reject, isFlying: false, isHeld: !!held };
+    const item = { request, isHeld: !!held } as Item;
+    item.answer = new Promise<Answer>((resolve, reject) => Object.assign(item, { resolve, reject }));
     const release = () => {
       item.isHeld = false;
       pump();
@@ -80,7 +77,7 @@ export function createRequests(
     items.set(request.id, item);
     if (held) held.then(release, release);
     else pump();
-    return answer;
+    return item.answer as Promise<Answer>;
   }
 
   /** Forgets one. It may have been done. */
@@ -127,7 +124,7 @@ export function createRequests(
       item.isFlying = false;
       if (FLEETING.test(item.request.t)) {
         items.delete(id);
-        item.reject(undefined);
+        item.reject();
       }
     }
   }

@@ -55,7 +55,7 @@ export function createSendings(
       conv,
       request,
       // An id carries its time (RFC 9562 section 5.7).
-      createdAt: Number(`0x${id.slice(0, 8)}${id.slice(9, 13)}`),
+      createdAt: Number.parseInt(id.replace('-', ''), 16),
       state: 'waiting',
       error: undefined,
       seq: 0,
@@ -81,7 +81,7 @@ export function createSendings(
         ),
       discard() {
         requests.cancel(id);
-        settle();
+        void release();
         hide(sending);
       },
       retry() {
@@ -89,8 +89,9 @@ export function createSendings(
         return send(request);
       },
     };
+    const release = () => outbox?.remove(id).catch(ignore);
     const settle = () => {
-      outbox?.remove(id).catch(ignore);
+      void release();
       onSending(sending);
     };
     sending.done.catch(ignore);

@@ -26,8 +26,8 @@ export interface SessionOptions {
 export interface RequestOptions {
   /** The Idempotency-Key; a fresh one without it. A write repeated with its key is done once. */
   readonly key?: string;
-  /** False: without a token. */
-  readonly signed?: boolean;
+  /** Null: without one. That of the login by default. */
+  readonly token?: string | null;
 }
 
 interface Login {
@@ -80,18 +80,26 @@ export class Session {
     readonly password: string;
     readonly displayName?: string;
   }): Promise<Profile> {
-    return this.#take(await this.request<Answer>('POST', 'auth/register', fields, { signed: false }));
+    return this.#take(await this.request<Answer>('POST', 'auth/register', fields, { token: null }));
   }
 
   /** @param login email or username @throws Refusal `unauthenticated`, whichever of the two is wrong; `rate_limited` */
   async signIn(login: string, password: string): Promise<Profile> {
-    return this.#take(await this.request<Answer>('POST', 'auth/login', { login, password }, { signed: false }));
+    return this.#take(await this.request<Answer>('POST', 'auth/login', { login, password }, { token: null }));
   }
 
-  /** Ends the login here, and on the server where that can be reached. Never rejects. */
+  /** Ends the login here at once, then on the server where that can be reached. Never rejects. */
   async signOut(): Promise<void> {
-    await this.request('POST', 'auth/logout').catch(() => {});
+    const [login, access] = [this.#login, this.#access];
     this.forget();
+    if (login === null) return;
+    try {
+      const { refresh } = login;
+      const token = isGood(access)
+        ? access.token
+        : (await this.request<Answer>('POST', 'auth/refresh', { refresh }, { token: null })).access;
+      await this.request('POST', 'auth/logout', undefined, { token });
+    } catch {}
   }
 
   /** Ends the login here only. */
@@ -103,7 +111,7 @@ export class Session {
   /** For `connect({ token: session.token })`. @throws Refusal `invalid_token` when there is no login any more */
   readonly token = async (isRefused = false): Promise<AccessToken> => {
     if (isRefused) this.#access = null;
-    if (this.#access === null || this.#access.endsAt - Date.now() < LEFT_MS) {
+    if (!isGood(this.#access)) {
       this.#refreshing ??= this.#refresh().finally(() => {
         this.#refreshing = null;
       });
@@ -122,15 +130,15 @@ export class Session {
     method: string,
     path: string,
     body?: object,
-    { key = uuidv7(Date.now(), Math.random), signed = true }: RequestOptions = {},
+    { key = uuidv7(Date.now(), Math.random), token: given }: RequestOptions = {},
   ): Promise<Body> {
     for (let tries = 1; ; tries++) {
       try {
-        const token = signed ? (await this.token()).access : null;
+        const token = given === undefined ? (await this.token()).access : given;
         return (await this.#ask(method, path, body, key, token)) as Body;
       } catch (error) {
         const refusal = error instanceof Refusal ? error : unreachable(error);
-        const isStale = signed && refusal.code === 'invalid_token' && this.#access !== null;
+        const isStale = given === undefined && refusal.code === 'invalid_token' && this.#access !== null;
         if (isStale) this.#access = null;
         if (tries === TRIES || !(isStale || refusal.retry)) throw refusal;
         if (!isStale) await wait(Math.min(refusal.after ?? 300 * tries, 5_000));
@@ -162,7 +170,9 @@ export class Session {
       const refresh = this.#login?.refresh;
       if (refresh === undefined) throw signedOut();
       try {
-        this.#take(await this.request<Answer>('POST', 'auth/refresh', { refresh }, { signed: false }));
+        const answer = await this.request<Answer>('POST', 'auth/refresh', { refresh }, { token: null });
+        // Who has signed out meanwhile stays so.
+        if (this.#login !== null) this.#take(answer);
         return;
       } catch (error) {
         if (!(error instanceof Refusal) || error.code !== 'invalid_token') throw error;
@@ -219,6 +229,10 @@ function refusalOf({ status, headers }: Response, problem: Failure & { readonly 
     ...(field === undefined ? {} : { field }),
     ...(Number.isNaN(afterSeconds) ? {} : { after: afterSeconds * 1_000 }),
   });
+}
+
+function isGood(access: Access | null): access is Access {
+  return access !== null && access.endsAt - Date.now() >= LEFT_MS;
 }
 
 function signedOut(): Refusal {

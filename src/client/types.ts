@@ -33,7 +33,7 @@ export interface ConnectOptions {
   readonly outbox?: Outbox;
   /** Cursors of an earlier run (`chat.cursors()`): nothing since then is missed. Without it a chat begins now. */
   readonly since?: Cursors;
-  /** The constructor of sockets; the global one by default. Node 20 has none: give it that of the package `ws`. */
+  /** The constructor of sockets; the global one by default, without which `connect` throws: give Node 20 that of `ws`. */
   readonly WebSocket?: SocketConstructor;
   /** Time and chance, for tests. */
   readonly clock?: Clock;
@@ -163,7 +163,7 @@ export interface Conversation {
   readonly read: MessageNumber;
   /** `n - read`. */
   readonly unread: number;
-  /** Time of the last change; 0 = not known yet. Sort by it, then by `seq`. */
+  /** Time of the last change known, of the newest message at least; 0 = of none yet. Sort by it, then by `seq`. */
   readonly at: Millis;
   /** The newest message; undefined while it is not known. */
   readonly last: MessageState | undefined;
@@ -269,6 +269,8 @@ export interface Outbox {
   /** Resolves when it will be found after a crash. */
   put(entry: Entry): Promise<void>;
   remove(id: string): Promise<void>;
+  /** The chat has been closed: what waits here may be sent by another one from now on. */
+  close?(): void;
 }
 
 // ---- events --------------------------------------------------------------------------------------------------------

@@ -6,19 +6,19 @@ import { standingOf } from '../../src/client/core.ts';
 import { uuidv7 } from '../../src/client/ids.ts';
 import { connect as connectWhole } from '../../src/client/index.ts';
 import { Refusal } from '../../src/client/refusal.ts';
-import type { BareEvent, ConnectOptions, ConversationView } from '../../src/client/types.ts';
+import type { BareEvent, Clock, ConnectOptions, ConversationView } from '../../src/client/types.ts';
 import { type MemberAct, standingAfter } from '../../src/protocol/changes.ts';
 import { type Line, Network, type Peer } from './sim/network.ts';
 import { World } from './sim/world.ts';
 
 /** A server that says what it is told to, on a network without trouble. */
-function stage(answer: (frame: Frame, line: Line) => void) {
+function stage(answer: (frame: Frame, line: Line) => void, limits: object = {}) {
   const world = new World(1);
   const got: Frame[] = [];
   const listener = {
     isUp: true,
     accept(line: Line): Peer {
-      line.send({ t: 'welcome', v: 1, now: world.nowMs, heartbeat: 25_000, limits: {} });
+      line.send({ t: 'welcome', v: 1, now: world.nowMs, heartbeat: 25_000, limits });
       return {
         onFrame(frame) {
           got.push(frame);
@@ -234,6 +234,118 @@ t.test('events can be taken one by one, until the chat closes', async (t) => {
   await world.pass(1_000);
   chat.close();
   t.same(await taken, ['connecting', 'view', 'online', 'closed']);
+});
+
+t.test('what is larger than a frame may be is refused here, and holds up nothing', async (t) => {
+  const { world, got, options } = stage(
+    (frame, line) => {
+      const { id, conv } = frame;
+      if (frame.t === 'hello') line.send(ready(frame, [viewOf('c1', 1)]));
+      if (frame.t === 'message') line.send({ t: 'ok', id, conv, seq: 2, n: 1, at: 1 });
+    },
+    { frame: 65_536 },
+  );
+  const chat = connect(options);
+  const states: string[] = [];
+  chat.on('state', ({ state }) => states.push(state));
+  // Three bytes each.
+  const large = chat.write({ t: 'message', conv: 'c1', text: '€'.repeat(22_000) });
+  const next = chat.write({ t: 'message', conv: 'c1', text: 'next' });
+  await world.pass(60_000);
+  await t.rejects(large.done, { code: 'too_large' });
+  t.equal(large.state, 'refused');
+  t.match(await next.done, { seq: 2 });
+  t.same(states, ['connecting', 'online']);
+  t.same(
+    got.map((frame) => frame.text ?? frame.t),
+    ['hello', 'next'],
+  );
+  t.equal(world.waiting('client'), 0);
+});
+
+t.test('what is given up is told once', async (t) => {
+  const { world, options } = stage((frame, line) => {
+    const { id } = frame;
+    if (frame.t === 'hello') line.send(ready(frame, [viewOf('c1', 1)]));
+    if (frame.t === 'message') line.send({ t: 'error', id, code: 'muted', message: 'muted', retry: false });
+  });
+  const removed: string[] = [];
+  const outbox = {
+    load: async () => [],
+    put: async () => {},
+    remove: async (id: string) => void removed.push(id),
+  };
+  const chat = connect({ ...options, outbox });
+  const refused = chat.write({ t: 'message', conv: 'c1', text: 'psst' });
+  await world.pass(5_000);
+  t.equal(refused.state, 'refused');
+  let told = 0;
+  chat.on('sending', () => told++);
+  refused.discard();
+  t.equal(told, 1);
+  t.same(chat.sendings, []);
+  const waiting = chat.write({ t: 'message', conv: 'c1', text: 'never mind' });
+  waiting.discard();
+  t.equal(told, 3, 'one that is new, and then is not');
+  t.ok(removed.includes(waiting.id), 'and it is taken out of the outbox');
+});
+
+t.test('a token that works for months asks for no wait that is too long for a timer', async (t) => {
+  const { world, got, options } = stage((frame, line) => {
+    if (frame.t === 'hello') line.send(ready(frame, []));
+    if (frame.t === 'renew') line.send({ t: 'ok', id: frame.id });
+  });
+  const waits: number[] = [];
+  const real = options.clock as Clock;
+  const clock: Clock = {
+    now: () => real.now(),
+    after(ms, run) {
+      waits.push(ms);
+      return real.after(ms, run);
+    },
+  };
+  connect({ ...options, clock, token: () => ({ access: 'token', expiresIn: 90 * 86_400 }) });
+  await world.pass(60_000);
+  t.ok(Math.max(...waits) < 2 ** 31, `${waits}`);
+  t.equal(got.filter((frame) => frame.t === 'renew').length, 0);
+});
+
+t.test('without a constructor of sockets it says so at once, and does not try for ever', async (t) => {
+  const { options } = stage(() => {});
+  const { WebSocket: _, ...rest } = options;
+  const { WebSocket: kept } = globalThis;
+  t.teardown(() => Object.assign(globalThis, { WebSocket: kept }));
+  Reflect.deleteProperty(globalThis, 'WebSocket');
+  t.throws(() => connect(rest), /WebSocket/);
+});
+
+t.test('who closes a chat closes its outbox', async (t) => {
+  const { options } = stage(() => {});
+  let closed = 0;
+  const outbox = { load: async () => [], put: async () => {}, remove: async () => {}, close: () => closed++ };
+  const chat = connect({ ...options, outbox });
+  t.equal(closed, 0);
+  chat.close();
+  t.equal(closed, 1);
+});
+
+t.test('nobody is seen typing through a connection that has ended', async (t) => {
+  let line: Line | undefined;
+  const { world, network, options } = stage((frame, at) => {
+    line = at;
+    if (frame.t === 'hello') at.send(ready(frame, [viewOf('c1', 1)]));
+  });
+  const chat = connectWhole(options);
+  await world.pass(1_000);
+  line?.send({ t: 'typing', conv: 'c1', user: 'bob', on: true });
+  await world.pass(1_000);
+  t.same([...(chat.conversations.get('c1')?.typing ?? [])], ['bob']);
+  const typing = new Promise((resolve) => {
+    chat.on('state', ({ state }) => state === 'offline' && resolve(chat.conversations.get('c1')?.typing.size));
+  });
+  network.cutAll();
+  await world.pass(1_000);
+  t.equal(await typing, 0);
 });
 
 t.test('one id is one write, here already', async (t) => {

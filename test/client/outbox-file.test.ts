@@ -10,6 +10,7 @@ import type { Entry } from '../../src/client/types.ts';
 import { eventually, server } from '../kit/index.ts';
 import { cleanEnv, temporaryFolder } from '../kit/process.ts';
 
+const run = promisify(execFile);
 const OUTBOX = new URL('../../src/client/outbox-file.ts', import.meta.url).href;
 
 function entry(n: number, text = `text ${n}`): Entry {
@@ -42,6 +43,38 @@ t.test('a line that was cut off was never answered, and does no harm', async (t)
   t.same(entries, [entry(1)]);
   await next.put(entry(2));
   t.same((await opened(path)).entries, [entry(1), entry(2)]);
+});
+
+t.test('a line that was cut off in the middle of the file takes no other with it', async (t) => {
+  const path = join(await temporaryFolder(t), 'outbox');
+  const lines = [entry(1), entry(2)].map((put) => JSON.stringify({ put }));
+  await writeFile(path, `${lines[0]}\n{"put":{"t":"mess\n${lines[1]}\n`);
+  t.same((await opened(path)).entries, [entry(1), entry(2)]);
+});
+
+t.test('what is put after a write that failed half way is kept', async (t) => {
+  const path = join(await temporaryFolder(t), 'outbox');
+  // The system ends a write at the size a file may have; then the file may grow again.
+  const program = `
+    import { truncate } from 'node:fs/promises';
+    import { fileOutbox } from '${OUTBOX}';
+    const [path] = process.argv.slice(1);
+    const outbox = fileOutbox(path);
+    const entry = (id, text) => ({ t: 'message', conv: 'c', text, id });
+    await outbox.load();
+    await outbox.put(entry('entry-1', 'text 1'));
+    const failed = await outbox.put(entry('entry-2', 'x'.repeat(3_000))).catch((error) => error.code);
+    await truncate(path, 900);
+    await outbox.put(entry('entry-3', 'text 3'));
+    console.log(failed);
+  `;
+  const { stdout } = await run(
+    'sh',
+    ['-c', 'ulimit -f 2 && exec "$0" --input-type=module -e "$1" "$2"', process.execPath, program, path],
+    { env: cleanEnv() },
+  );
+  t.equal(stdout.trim(), 'EFBIG');
+  t.same((await opened(path)).entries, [entry(1), entry(3)]);
 });
 
 t.test('it does not grow for ever', async (t) => {
@@ -104,7 +137,6 @@ t.test('what a program wrote while the server was away is sent by the next one, 
     const chat = connect({ url: ${JSON.stringify(url)}, token: () => ${JSON.stringify(ann.account.access)}, outbox: fileOutbox('outbox') });
     const send = (text) => chat.write({ t: 'message', conv: ${JSON.stringify(conv)}, text });
     ${end}`;
-  const run = promisify(execFile);
   const options = { cwd: folder, env: cleanEnv(), timeout: 60_000 };
   const words = (code: string) => ['--input-type=module-typescript', '--eval', code];
   const write = `for (let n = 0; n < 5; n++) send('offline ' + n);

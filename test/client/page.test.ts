@@ -50,17 +50,22 @@ import { localKeep, Session } from 'chatterbox-client/http';
 import { browserOutbox } from 'chatterbox-client/outbox-idb';
 const session = new Session({ url: location.origin, keep: localKeep('chatterbox') });
 if (session.user === null) await session.signIn('ann', 'correct horse battery');
-const isBlocked = localStorage.getItem('blocked') === 'yes';
-const chat = connect({
-  url: isBlocked ? 'ws://127.0.0.1:1/ws' : session.socketUrl,
-  token: session.token,
-  outbox: browserOutbox('chatterbox ' + session.user.id),
-});
-Object.assign(globalThis, { chat });
+function begin() {
+  const isBlocked = localStorage.getItem('blocked') === 'yes';
+  const chat = connect({
+    url: isBlocked ? 'ws://127.0.0.1:1/ws' : session.socketUrl,
+    token: session.token,
+    outbox: browserOutbox('chatterbox ' + session.user.id),
+  });
+  Object.assign(globalThis, { chat });
+}
+begin();
+Object.assign(globalThis, { begin });
 `;
 
 /** What the page's script gives the test. */
 declare const chat: import('../../src/client/types.ts').Chat;
+declare const begin: () => void;
 
 async function write(page: Page, conv: string, texts: readonly string[]): Promise<void> {
   await page.waitForFunction(() => 'chat' in globalThis);
@@ -143,6 +148,25 @@ t.test('in a browser', async (t) => {
       return (await texts(conv)).length === 3;
     });
     t.same(await texts(conv), ['of the dead', 'and more', 'of the living']);
+  });
+
+  t.test('what a closed chat left is sent by the next one of the same page', async (t) => {
+    const conv = await ann.group([], { title: 'closed' });
+    const context = await profile(t, launched, { bypassCSP: true });
+    const page = await open(context, s, script);
+    await idle(page);
+    await block(page, 'yes');
+    await page.reload();
+    await write(page, conv, ['left']);
+    await kept(page, 1);
+    await page.evaluate(() => {
+      chat.close();
+      localStorage.setItem('blocked', 'no');
+      return begin();
+    });
+    await idle(page);
+    await eventually(async () => (await texts(conv)).length === 1);
+    t.same(await texts(conv), ['left']);
   });
 
   t.test('tabs that refresh their login at once take turns', async (t) => {

@@ -1,6 +1,7 @@
 // The client against the real server, which is killed, drained and restarted under it.
 import t from 'tap';
-import type { MessageState } from '../../src/client/types.ts';
+import { Session } from '../../src/client/http.ts';
+import type { Chat, MessageState } from '../../src/client/types.ts';
 import { eventually, random, type Server, server } from '../kit/index.ts';
 import { device, type Person, person } from './kit/people.ts';
 
@@ -105,6 +106,71 @@ t.test('two devices of one user agree on what is read', async (t) => {
   t.equal((await device(t, s, 'bob').then((third) => third.in(conv))).unread, 0);
 });
 
+t.test('who comes back finds the list in the order in which something was said last', async (t) => {
+  const s = await server(t);
+  const ann = await person(t, s, 'ann');
+  const make = async (title: string) => ann.in((await ann.api.create({ kind: 'group', title })).conv);
+  const busy = await make('busy');
+  for (let n = 1; n <= 5; n++) await busy.send(`${n}`).done;
+  const quiet = await make('quiet');
+  await quiet.send('just now').done;
+  const fresh = await make('fresh');
+  const order = ({ conversations }: Chat) =>
+    [...conversations.values()]
+      .sort((one, other) => other.at - one.at || other.seq - one.seq)
+      .map(({ title }) => title);
+  await eventually(() => fresh.at > 0);
+  t.same(order(ann.chat), ['fresh', 'quiet', 'busy'], 'one that is new is the latest');
+  const back = await device(t, s, 'ann');
+  await eventually(() => [...back.chat.conversations.values()].filter(({ last }) => last !== undefined).length === 2);
+  t.same(order(back.chat).slice(0, 2), ['quiet', 'busy']);
+});
+
+t.test('who signs out is signed out at once, without the server, and who signs in next stays', async (t) => {
+  const s = await server(t);
+  await s.account('ann');
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const session = new Session({
+    url: s.url,
+    fetch: async (path, init) => {
+      if (`${path}`.endsWith('/auth/logout')) await released;
+      return fetch(path, init);
+    },
+  });
+  await session.signIn('ann', 'correct horse battery');
+  const { access } = await session.token();
+  const signingOut = session.signOut();
+  t.equal(session.user, null);
+  await session.signIn('ann', 'correct horse battery');
+  release();
+  await signingOut;
+  t.equal(session.user?.name, 'ann');
+  const me = (token: string) => s.http('GET', 'users/me', undefined, { token });
+  t.equal((await me(access)).status, 401, 'on the server too');
+  t.equal((await me((await session.token()).access)).status, 200);
+});
+
+t.test('a tab that has no token in memory signs out on the server too', async (t) => {
+  const s = await server(t);
+  await s.account('ann');
+  let login: string | null = null;
+  const keep = {
+    read: () => login,
+    write: (kept: string | null) => {
+      login = kept;
+    },
+  };
+  const first = new Session({ url: s.url, keep });
+  await first.signIn('ann', 'correct horse battery');
+  const { access } = await first.token();
+  await new Session({ url: s.url, keep }).signOut();
+  t.equal(login, null);
+  t.equal((await s.http('GET', 'users/me', undefined, { token: access })).status, 401);
+});
+
 t.test('edits, deletions, members and titles arrive where a conversation is open and where it is not', async (t) => {
   const s = await server(t);
   const [ann, bob, carl] = [await person(t, s, 'ann'), await person(t, s, 'bob'), await person(t, s, 'carl')];
@@ -181,7 +247,6 @@ t.test('tabs that share a login and refresh at once all stay signed in', async (
       login = kept;
     },
   };
-  const { Session } = await import('../../src/client/http.ts');
   const first = new Session({ url: s.url, keep });
   await first.signIn('ann', 'correct horse battery');
   const tabs = Array.from({ length: 5 }, () => new Session({ url: s.url, keep }));

@@ -22,8 +22,8 @@ t.test('somebody registers, finds somebody, and they talk', async (t) => {
   await hers.getByRole('button', { name: /Bob Stone/ }).click();
   await composer(hers).waitFor();
   await say(hers, 'Hello Bob');
-  await hers.getByRole('img', { name: 'Sent' }).waitFor();
-  t.pass('sent');
+  await hers.getByRole('img', { name: 'Delivered' }).waitFor();
+  t.pass('sent, and come to where the other one is');
 
   await entry(his, 'Ann Lee').locator('.count').getByText('1 unread').waitFor();
   t.match(await his.title(), /^\(1\)/, 'the tab tells that something is unread');

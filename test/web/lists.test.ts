@@ -2,7 +2,19 @@
 
 import type { Page } from 'playwright-core';
 import t from 'tap';
-import { composer, create, entry, message, messages, type Person, say, type World, world, write } from './kit.ts';
+import {
+  composer,
+  create,
+  entry,
+  message,
+  messages,
+  openTab,
+  type Person,
+  say,
+  type World,
+  world,
+  write,
+} from './kit.ts';
 
 const HISTORY = 1_000;
 
@@ -151,6 +163,48 @@ t.test('one is led to where the unread begin', async (t) => {
   await entry(page, 'Bob').locator('.count').waitFor({ state: 'detached' });
   t.equal(await divider.count(), 1, 'the line stays while one reads');
 });
+
+t.test(
+  'however much is unread, the line stands where it begins: at first sight, or when one has paged back to it',
+  async (t) => {
+    const w = await world(t);
+    const [ann, bob] = [await w.person('ann', 'Ann'), await w.person('bob', 'Bob')];
+    const conv = await create(w.site, ann, { kind: 'direct', members: [bob.id] });
+    await filled(w, ann, conv, 100);
+    await filled(w, bob, conv, 150);
+    const page = await w.open(ann);
+    await entry(page, 'Bob').click();
+    const divider = page.locator('.divider');
+    await divider.waitFor();
+    const isInSight = () =>
+      divider.evaluate(
+        (line) => line.getBoundingClientRect().top > 0 && line.getBoundingClientRect().top < innerHeight,
+      );
+    t.ok(await isInSight(), 'of some hundred one sees the first');
+    await page.goto('about:blank');
+    await filled(w, bob, conv, 300);
+    const later = await openTab(page.context(), `${w.site.url}/c/${conv}`);
+    await message(later, 'message 300').waitFor();
+    const line = later.locator('.divider');
+    for (;;) {
+      const [first, , count] = await held(later);
+      if ((await line.count()) > 0) break;
+      t.ok(count > 0);
+      await scroll(later, 'start');
+      await later.waitForFunction(
+        (before) =>
+          document.querySelector('.divider') !== null ||
+          document.querySelector('.message .text')?.textContent !== `message ${before}`,
+        first,
+      );
+    }
+    const texts = await line.evaluate((one) =>
+      [one.previousElementSibling, one.nextElementSibling].map((row) => row?.querySelector('.text')?.textContent),
+    );
+    const [before, after] = texts.map((text) => Number(text?.split(' ')[1]));
+    t.equal(after, (before ?? 0) + 1, 'of more, between the last that was read and the next');
+  },
+);
 
 t.test('500 conversations are a list as any other', async (t) => {
   const w = await world(t);

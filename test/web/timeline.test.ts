@@ -44,6 +44,18 @@ t.test('the divider stands before the first of others that is unread', async (t)
   t.same(kinds(rowsOf(lines.slice(2), 1)), ['day', 'first'], 'and nowhere while its place is not held');
 });
 
+t.test('who came and went stands between the messages it happened between, and begins a new paragraph', async (t) => {
+  const note = (seq: number, at = NOON) => ({ seq, at, from: 'ann', user: 'bob', what: 'add' }) as never;
+  const pending = [sending({ t: 'message', conv: 'c', text: 'soon' })];
+  const messages = [said(1, 'bob', NOON), said(3, 'bob', NOON), said(4, 'bob', NOON)];
+  const lines = linesOf(conversation(messages, { pending }), 'ann');
+  t.same(kinds(rowsOf(lines, null, [note(3)])), ['day', 'first', 'note', 'first', 'next', 'first']);
+  t.same(kinds(rowsOf(lines, null, [note(1), note(7)])), ['day', 'note', 'first', 'next', 'next', 'note', 'first']);
+  const yesterday = note(1, NOON - 86_400_000);
+  t.same(kinds(rowsOf(lines, null, [yesterday])).slice(0, 4), ['day', 'note', 'day', 'first']);
+  t.same(kinds(rowsOf([], null, [note(1)])), ['day', 'note'], 'where nothing was said too');
+});
+
 t.test('what is unsent comes last, and not at all while newer messages are not held', async (t) => {
   const pending = [sending({ t: 'message', conv: 'c', text: 'soon' })];
   const at = (hasNewer: boolean) =>

@@ -7,6 +7,7 @@ import type { Chat } from '../../client/types.ts';
 import { Cell } from './cell.ts';
 import { dropDrafts } from './drafts.ts';
 import { News } from './news.ts';
+import { watchMembers } from './notes.ts';
 import { People } from './people.ts';
 import { watchRefusals } from './refusals.ts';
 import { go } from './route.ts';
@@ -37,7 +38,18 @@ function open(me: Profile): void {
   const api = new Api(session);
   const people = new People(api, me);
   const news = new News(chat);
-  const ends = [follow(chat, api), watchRefusals(chat), () => people.close(), () => news.close(), () => chat.close()];
+  const ends = [
+    follow(chat, api),
+    watchRefusals(chat),
+    watchMembers(chat),
+    chat.on('message', ({ conversation }) => {
+      // Of many the sender is shown who has read it, not who has got it.
+      if (conversation.kind === 'direct') conversation.markReceived();
+    }),
+    () => people.close(),
+    () => news.close(),
+    () => chat.close(),
+  ];
   chat.on('state', ({ state, reason = '' }) => {
     if (state !== 'closed' || !ENDS_LOGIN.includes(reason)) return;
     farewell.value = 'You were signed out. Sign in again to go on.';

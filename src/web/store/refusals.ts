@@ -31,10 +31,20 @@ function tell(chat: Chat, sending: Sending): void {
   // Nothing shows it but these words.
   sending.discard();
   if (request.t === 'message') {
-    const copy = () => void navigator.clipboard.writeText(request.text).catch(() => {});
-    say('A message was not sent: you are not in its conversation any more.', { name: 'Copy its text', act: copy });
+    const act = () => copy(request.text);
+    say('A message was not sent: you are not in its conversation any more.', { name: 'Copy its text', act });
     return;
   }
   const { id: _id, ...write } = request;
   say(`${WHAT[request.t]}: ${why}`, { name: 'Try again', act: () => void chat.write(write) });
+}
+
+/** Over plain HTTP there is no `navigator.clipboard`; this is everywhere. */
+function copy(text: string): void {
+  const area = document.createElement('textarea');
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand('copy');
+  area.remove();
 }

@@ -1,5 +1,6 @@
 // From messages and what is on its way to the rows of a conversation: days, who said it, where the unread begin. Pure.
 import type { Conversation, MessageState, Sending } from '../../client/types.ts';
+import type { Note } from './notes.ts';
 
 /** A message as it is shown: one of the server's, or one of one's own that it does not have yet. */
 export interface Line {
@@ -25,6 +26,7 @@ export interface Line {
 export type Row =
   | { readonly is: 'day'; readonly key: string; readonly at: number }
   | { readonly is: 'divider'; readonly key: string }
+  | { readonly is: 'note'; readonly key: string; readonly note: Note }
   | { readonly is: 'line'; readonly key: string; readonly line: Line; readonly isFirst: boolean };
 
 const NOBODY: readonly string[] = [];
@@ -101,22 +103,53 @@ function unsentLine(sending: Sending, me: string): Line {
   };
 }
 
-/** @param readBefore the first unread stands after this number of a message; null: no such mark */
-export function rowsOf(lines: readonly Line[], readBefore: number | null): Row[] {
+/**
+ * @param readBefore the first unread stands after this number of a message; null: no such mark
+ * @param notes ascending by `seq`
+ */
+export function rowsOf(lines: readonly Line[], readBefore: number | null, notes: readonly Note[] = []): Row[] {
   const rows: Row[] = [];
+  const ahead = [...notes];
+  let lastAt: number | undefined;
+  /** What a line may go on from. */
   let last: Line | undefined;
   // Where the first that is held is beyond it, nobody knows where the unread begin.
   let isDivided = readBefore === null || (lines[0]?.n ?? 0) > readBefore + 1;
-  for (const line of lines) {
-    const isNewDay = last === undefined || dayOf(last.at) !== dayOf(line.at);
-    if (isNewDay) rows.push({ is: 'day', key: `day of ${line.key}`, at: line.at });
-    const isDivider = !isDivided && !line.isOwn && line.n !== null && line.n > (readBefore ?? 0);
-    if (isDivider) rows.push({ is: 'divider', key: 'divider' });
-    isDivided ||= isDivider;
+
+  function addDay(at: number, key: string): void {
+    if (lastAt === undefined || dayOf(lastAt) !== dayOf(at)) {
+      rows.push({ is: 'day', key: `day of ${key}`, at });
+      last = undefined;
+    }
+    lastAt = at;
+  }
+
+  function addNotes(before: number | null): void {
+    while (ahead[0] !== undefined && (before === null || ahead[0].seq < before)) {
+      const note = ahead.shift() as Note;
+      addDay(note.at, `note ${note.seq}`);
+      rows.push({ is: 'note', key: `note ${note.seq}`, note });
+      last = undefined;
+    }
+  }
+
+  function addLine(line: Line): void {
+    addDay(line.at, line.key);
+    if (!isDivided && !line.isOwn && line.n !== null && line.n > (readBefore ?? 0)) {
+      rows.push({ is: 'divider', key: 'divider' });
+      isDivided = true;
+      last = undefined;
+    }
     const isSame = last?.from === line.from && line.at - last.at < PARAGRAPH_MS && line.reply === null;
-    rows.push({ is: 'line', key: line.key, line, isFirst: isNewDay || isDivider || !isSame });
+    rows.push({ is: 'line', key: line.key, line, isFirst: !isSame });
     last = line;
   }
+
+  for (const line of lines) {
+    addNotes(line.seq);
+    addLine(line);
+  }
+  addNotes(null);
   return rows;
 }
 

@@ -34,7 +34,7 @@ export function Banner() {
               : 'No connection. What you write is kept, and sent when it is back.'}
           </span>
           {(state === 'offline' || state === 'closed') && (
-            <button type="button" onClick={() => chat.wake()}>
+            <button type="button" class="link" onClick={() => chat.wake()}>
               Try now
             </button>
           )}

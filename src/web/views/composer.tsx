@@ -1,19 +1,17 @@
 // Where one writes: Enter sends, Shift + Enter makes a line; what is not sent yet is kept as a draft.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Conversation } from '../../client/types.ts';
 import { MAX_TEXT } from '../../protocol/limits.ts';
 import { codePoints } from '../../protocol/text.ts';
 import { keepDraft, readDraft } from '../store/drafts.ts';
 import { type Line, linesOf } from '../store/timeline.ts';
 import { useAccount, usePerson, useTitle } from './context.ts';
-import { Growing } from './growing.tsx';
+import { Growing, isTouch } from './growing.tsx';
 import { Icon } from './icon.tsx';
+import { IconButton } from './icon-button.tsx';
 
 /** So few letters are left when they begin to be counted. */
 const COUNTED = 200;
-/** On a keyboard of glass Enter makes a line, and the button sends. */
-const isTouch = matchMedia('(pointer: coarse)').matches;
-
 interface ComposerProps {
   readonly conversation: Conversation;
   readonly answering: Line | null;
@@ -29,7 +27,7 @@ export function Composer({ conversation, answering, onAnswered, onEditLast }: Co
   const box = useRef<HTMLTextAreaElement>(null);
   const left = MAX_TEXT - codePoints(text);
   const canSend = text.trim() !== '' && left >= 0;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isTouch) box.current?.focus();
   }, []);
   useEffect(() => {
@@ -113,9 +111,7 @@ function Answering({ line, onCancel }: { readonly line: Line; readonly onCancel:
         </b>
         <bdi class="clip">{line.text.slice(0, 200)}</bdi>
       </p>
-      <button type="button" class="icon-button small" aria-label="Do not reply" onClick={onCancel}>
-        <Icon name="close" />
-      </button>
+      <IconButton name="close" label="Do not reply" size="small" onClick={onCancel} />
     </div>
   );
 }

@@ -62,9 +62,10 @@ export function Leaving({ conversation }: { readonly conversation: Conversation 
   const [asked, setAsked] = useState<'leave' | 'remove' | null>(null);
   const { conv, role, kind } = conversation;
   const leave = () => {
+    // Where it is refused, `watchRefusals` says so.
     conversation.leave().done.then(
       () => go('/', { replace: true }),
-      (error: Error) => say(error.message),
+      () => {},
     );
   };
   const remove = () => {

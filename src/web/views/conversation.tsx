@@ -5,13 +5,13 @@ import { isRefusal } from '../store/account.ts';
 import { useCell } from '../store/cell.ts';
 import { membersOf } from '../store/members.ts';
 import type { Line } from '../store/timeline.ts';
-import { say } from '../store/toasts.ts';
 import { Avatar } from './avatar.tsx';
 import { Composer } from './composer.tsx';
 import { useAccount, useConversation, usePresence, useTitle } from './context.ts';
 import { iconOf } from './conversation-list.tsx';
 import { Loading } from './field.tsx';
 import { Icon } from './icon.tsx';
+import { IconButton } from './icon-button.tsx';
 import { MembersPanel } from './members-panel.tsx';
 import { Messages } from './messages.tsx';
 import { TypingLine } from './typing-line.tsx';
@@ -97,16 +97,7 @@ function Head({ conversation, hasPanel, onPanel }: HeadProps) {
         <About conversation={conversation} />
       </div>
       {conversation.kind !== 'direct' && (
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Members and settings"
-          title="Members and settings"
-          aria-expanded={hasPanel}
-          onClick={onPanel}
-        >
-          <Icon name="people" />
-        </button>
+        <IconButton name="people" label="Members and settings" isOpen={hasPanel} onClick={onPanel} />
       )}
     </header>
   );
@@ -177,7 +168,9 @@ type Standing = 'asking' | 'public' | 'closed' | 'unknown';
 
 /** An address of a conversation one is not in: a public room can be entered. */
 function Outside({ conv }: { readonly conv: string }) {
-  const { chat, api } = useAccount();
+  const { chat, api, news } = useAccount();
+  useCell(news.state);
+  const isOnline = chat.state === 'online';
   const [standing, setStanding] = useState<Standing>('asking');
   useEffect(() => {
     let isOver = false;
@@ -192,14 +185,13 @@ function Outside({ conv }: { readonly conv: string }) {
     return () => {
       isOver = true;
     };
-  }, [conv, api, chat]);
+  }, [conv, api, chat, isOnline]);
   if (standing === 'asking')
     return (
       <div class="pane">
         <Loading what="the conversation" />
       </div>
     );
-  const join = () => void chat.join(conv).done.catch((error: Error) => say(error.message));
   return (
     <div class="pane">
       <div class="empty">
@@ -214,7 +206,7 @@ function Outside({ conv }: { readonly conv: string }) {
         </p>
         <div class="actions">
           {standing === 'public' && (
-            <button type="button" class="button primary" onClick={join}>
+            <button type="button" class="button primary" onClick={() => chat.join(conv)}>
               Join
             </button>
           )}

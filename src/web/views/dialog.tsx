@@ -1,7 +1,7 @@
 // A dialog of the browser's own: it holds the focus, gives it back, and Esc closes it.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
-import { Icon } from './icon.tsx';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
+import { IconButton } from './icon-button.tsx';
 
 /** Where the focus goes first: where one writes, else to the answer that changes nothing. */
 const BEGINNING = '.content input:not([type=radio]), footer button';
@@ -18,7 +18,8 @@ export function Dialog({ title, onClose, children, foot, kind }: DialogProps) {
   const box = useRef<HTMLDialogElement>(null);
   const isOpen = useRef(true);
   const titleId = useId();
-  useEffect(() => {
+  // Before the next key arrives: what is typed at once belongs to the dialog.
+  useLayoutEffect(() => {
     const dialog = box.current;
     // `close` comes later, when something else may be open already.
     const onEnd = () => isOpen.current && onClose();
@@ -40,9 +41,7 @@ export function Dialog({ title, onClose, children, foot, kind }: DialogProps) {
     >
       <header>
         <h2 id={titleId}>{title}</h2>
-        <button type="button" class="icon-button" aria-label="Close" onClick={onClose}>
-          <Icon name="close" />
-        </button>
+        <IconButton name="close" label="Close" onClick={onClose} />
       </header>
       <div class="content">{children}</div>
       {foot !== undefined && <footer>{foot}</footer>}

@@ -4,7 +4,7 @@ import type { Conversation } from '../../client/types.ts';
 import { MAX_TEXT } from '../../protocol/limits.ts';
 import { codePoints } from '../../protocol/text.ts';
 import type { Line } from '../store/timeline.ts';
-import { Growing } from './growing.tsx';
+import { Growing, isTouch } from './growing.tsx';
 
 interface EditorProps {
   readonly conversation: Conversation;
@@ -34,7 +34,7 @@ export function Editor({ conversation, line, onDone }: EditorProps) {
     if (event.key === 'Escape') {
       event.stopPropagation();
       onDone();
-    } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+    } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && !isTouch) {
       event.preventDefault();
       save();
     }
@@ -50,7 +50,7 @@ export function Editor({ conversation, line, onDone }: EditorProps) {
         <button type="button" class="button small" onClick={onDone}>
           Cancel
         </button>
-        <span class="soft">Enter saves, Esc cancels</span>
+        {!isTouch && <span class="soft">Enter saves, Esc cancels</span>}
       </div>
     </div>
   );

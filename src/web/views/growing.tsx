@@ -2,6 +2,8 @@
 import type { RefObject } from 'preact';
 import { useLayoutEffect } from 'preact/hooks';
 
+/** On a keyboard of glass Enter makes a line, and a button sends. */
+export const isTouch = matchMedia('(pointer: coarse)').matches;
 const growsByItself = CSS.supports('field-sizing', 'content');
 
 interface GrowingProps {

@@ -10,6 +10,7 @@ import { useAccount, useNames, usePerson, usePresence } from './context.ts';
 import { Leaving, Names } from './conversation-settings.tsx';
 import { Loading } from './field.tsx';
 import { Icon } from './icon.tsx';
+import { IconButton } from './icon-button.tsx';
 import { PeoplePicker } from './people-picker.tsx';
 import { useMenu } from './use-menu.ts';
 
@@ -28,9 +29,7 @@ export function MembersPanel({ conversation, onClose }: PanelProps) {
     <aside class="side" aria-label="Members and settings">
       <header>
         <h2>Members</h2>
-        <button type="button" class="icon-button" aria-label="Close" onClick={onClose}>
-          <Icon name="close" />
-        </button>
+        <IconButton name="close" label="Close" onClick={onClose} />
       </header>
       <div class="content">
         {isModerator && <Names conversation={conversation} />}
@@ -138,15 +137,7 @@ function MemberMenu({ conversation, user, name, standing }: Omit<MemberProps, 'i
   ];
   return (
     <div class="anchor" ref={box}>
-      <button
-        type="button"
-        class="icon-button small"
-        aria-label={`Change ${name}`}
-        aria-expanded={isOpen}
-        onClick={() => setOpen(!isOpen)}
-      >
-        <Icon name="more" />
-      </button>
+      <IconButton name="more" label={`Change ${name}`} size="small" isOpen={isOpen} onClick={() => setOpen(!isOpen)} />
       {isOpen && (
         <div class="menu member-menu">
           {role === 'owner' &&

@@ -8,9 +8,10 @@ import { useAccount, useNames, usePerson } from './context.ts';
 import { Confirm } from './dialog.tsx';
 import { Editor } from './editor.tsx';
 import { Icon, type IconName } from './icon.tsx';
+import { IconButton } from './icon-button.tsx';
 import { memo } from './memo.ts';
 import { isEmojiOnly, Text } from './text.tsx';
-import { moment, names, time } from './words.ts';
+import { bareTime, moment, names, time } from './words.ts';
 
 export interface MessageActions {
   /** Key of the line one points at. */
@@ -34,6 +35,8 @@ interface MessageProps {
   readonly mayRemove: boolean;
   /** User ids with blanks between. */
   readonly readBy: string;
+  /** The other side of a direct has got it. */
+  readonly isDelivered: boolean;
   /** The message it answers, where that is held. */
   readonly quoted: MessageState | undefined;
   readonly actions: MessageActions;
@@ -110,15 +113,14 @@ function Deeds({ deeds }: { readonly deeds: readonly Deed[] }) {
   return (
     <div class="message-actions">
       {deeds.map(({ name, icon, act }) => (
-        <button key={name} type="button" class="icon-button small" aria-label={name} title={name} onClick={act}>
-          <Icon name={icon} />
-        </button>
+        <IconButton key={name} name={icon} label={name} size="small" onClick={act} />
       ))}
     </div>
   );
 }
 
-function Content({ conversation, line, isFirst, isEditing, readBy, quoted, actions }: MessageProps) {
+function Content(props: MessageProps) {
+  const { conversation, line, isFirst, isEditing, quoted, actions } = props;
   const { from, at, isDeleted, sending } = line;
   const name = usePerson(from)?.displayName ?? '…';
   const isoTime = new Date(at).toISOString();
@@ -127,8 +129,8 @@ function Content({ conversation, line, isFirst, isEditing, readBy, quoted, actio
       {isFirst ? (
         <Avatar id={from} name={name} />
       ) : (
-        <time class="gutter" dateTime={isoTime}>
-          {time(at)}
+        <time class="gutter" dateTime={isoTime} title={moment(at)}>
+          {bareTime(at)}
         </time>
       )}
       <div class="body">
@@ -148,7 +150,7 @@ function Content({ conversation, line, isFirst, isEditing, readBy, quoted, actio
         ) : isDeleted ? (
           <p class="text removed">This message was deleted.</p>
         ) : (
-          <Said line={line} isDirect={conversation.kind === 'direct'} readBy={readBy} />
+          <Said {...props} />
         )}
         {sending?.state === 'refused' && <Refused line={line} />}
       </div>
@@ -156,7 +158,8 @@ function Content({ conversation, line, isFirst, isEditing, readBy, quoted, actio
   );
 }
 
-function Said({ line, readBy, isDirect }: { line: Line; readBy: string; isDirect: boolean }) {
+function Said(props: MessageProps) {
+  const { line } = props;
   const { people } = useAccount();
   const { text, isEdited, sending, mentions } = line;
   // Drawn again when they are known.
@@ -168,25 +171,25 @@ function Said({ line, readBy, isDirect }: { line: Line; readBy: string; isDirect
         <Text text={text} isMentioned={(name) => mentioned.includes(name.toLowerCase().replace(/[.-]+$/, ''))} />
         {isEdited && <span class="mark"> (edited)</span>}
       </p>
-      {line.isOwn && sending?.state !== 'refused' && (
-        <State isWaiting={sending !== null && sending.state === 'waiting'} readBy={readBy} isDirect={isDirect} />
-      )}
+      {line.isOwn && sending?.state !== 'refused' && <State {...props} />}
     </div>
   );
 }
 
-function State({ isWaiting, readBy, isDirect }: { isWaiting: boolean; readBy: string; isDirect: boolean }) {
+function State({ conversation, line, readBy, isDelivered }: MessageProps) {
   const readers = useNames(readBy);
-  const label = isWaiting
-    ? 'Not sent yet'
-    : readers.length === 0
-      ? 'Sent'
-      : isDirect
-        ? 'Read'
-        : `Read by ${names(readers)}`;
+  const isRead = readers.length > 0;
+  const [icon, label] = stateOf();
+
+  function stateOf(): readonly [IconName, string] {
+    if (line.sending?.state === 'waiting') return ['clock', 'Not sent yet'];
+    if (isRead) return ['checks', conversation.kind === 'direct' ? 'Read' : `Read by ${names(readers)}`];
+    return isDelivered ? ['checks', 'Delivered'] : ['check', 'Sent'];
+  }
+
   return (
-    <span class={readers.length > 0 ? 'state read' : 'state'} role="img" aria-label={label} title={label}>
-      <Icon name={isWaiting ? 'clock' : readers.length > 0 ? 'checks' : 'check'} />
+    <span class={isRead ? 'state read' : 'state'} role="img" aria-label={label} title={label}>
+      <Icon name={icon} />
     </span>
   );
 }
@@ -224,10 +227,10 @@ function Refused({ line }: { readonly line: Line }) {
     <p class="refused" role="alert">
       <Icon name="warning" />
       <span>Not sent: {sending.error?.message ?? 'the server refused it.'}</span>
-      <button type="button" onClick={() => sending.retry()}>
+      <button type="button" class="link" onClick={() => sending.retry()}>
         Try again
       </button>
-      <button type="button" onClick={() => sending.discard()}>
+      <button type="button" class="link" onClick={() => sending.discard()}>
         Discard
       </button>
     </p>

@@ -4,6 +4,7 @@ import type { Conversation } from '../../client/types.ts';
 import { attentive } from '../store/attention.ts';
 import { Cell, useCell } from '../store/cell.ts';
 import { keepHeld } from '../store/held.ts';
+import { notesOf } from '../store/notes.ts';
 import { type Line, linesOf, rowsOf } from '../store/timeline.ts';
 import { useAccount, useTitle } from './context.ts';
 import { Loading } from './field.tsx';
@@ -35,7 +36,7 @@ export function Messages({ conversation, editing, onEdit, onEdited, onReply }: M
   const [isFar, setFar] = useState(false);
   const [readBefore, clearDivider] = useDivider(conversation);
   const lines = linesOf(conversation, me.id);
-  const rows = rowsOf(lines, readBefore);
+  const rows = rowsOf(lines, readBefore, notesOf(conversation));
   const read = useReading(conversation, keeper);
   const seek = usePlace({ conversation, keeper, pages, box, isEmpty: lines.length === 0 });
   const actions = useMemo<MessageActions>(

@@ -2,6 +2,7 @@
 import type { TargetedEvent } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { Profile } from '../../client/http.ts';
+import { uuidv7 } from '../../client/ids.ts';
 import type { ConvKind } from '../../client/types.ts';
 import { go, pathOf } from '../store/route.ts';
 import { useAccount } from './context.ts';
@@ -80,8 +81,8 @@ function useCreation(plan: Plan, onDone: () => void) {
   const { chat, api, me } = useAccount();
   const [isBusy, setBusy] = useState(false);
   const [fault, setFault] = useState<string>();
-  // Trying again makes the same conversation.
-  const key = useMemo(() => crypto.randomUUID(), [plan]);
+  // Trying again makes the same conversation. (`crypto.randomUUID` is not there over plain HTTP.)
+  const key = useMemo(() => uuidv7(Date.now(), Math.random), [plan]);
 
   async function create(people: readonly Profile[]): Promise<void> {
     setBusy(true);

@@ -4,6 +4,7 @@ import { useCell } from '../store/cell.ts';
 import { type Row, readersOf } from '../store/timeline.ts';
 import { useAccount } from './context.ts';
 import { type MessageActions, MessageRow } from './message.tsx';
+import { NoteRow } from './note.tsx';
 import { day } from './words.ts';
 
 interface RowsProps {
@@ -19,7 +20,8 @@ export function Rows({ conversation, rows, actions, editing }: RowsProps) {
   const focused = useCell(actions.focused);
   const readers = readersOf(conversation, me.id);
   const isModerator = conversation.role === 'owner' || conversation.role === 'moderator';
-  const stop = rows.some(({ key }) => key === focused) ? focused : rows.at(-1)?.key;
+  const stop = rows.some(({ key }) => key === focused) ? focused : rows.findLast(({ is }) => is === 'line')?.key;
+  const received = conversation.receipts.get(conversation.peer ?? '')?.received ?? 0;
   const quoted = (seq: number | null) => conversation.messages.find((message) => message.seq === seq);
   return (
     <ol aria-label="Messages" onKeyDown={moveFocus}>
@@ -36,6 +38,7 @@ export function Rows({ conversation, rows, actions, editing }: RowsProps) {
             isEditing={key === editing}
             mayRemove={line.isOwn || isModerator}
             readBy={line.isOwn && line.n !== null ? readersOfLine(readers, line.n) : ''}
+            isDelivered={line.n !== null && line.n <= received}
             quoted={line.reply === null ? undefined : quoted(line.reply)}
             actions={actions}
           />
@@ -46,6 +49,7 @@ export function Rows({ conversation, rows, actions, editing }: RowsProps) {
 }
 
 function Mark({ row }: { readonly row: Exclude<Row, { is: 'line' }> }) {
+  if (row.is === 'note') return <NoteRow note={row.note} />;
   return row.is === 'day' ? <li class="day">{day(row.at)}</li> : <li class="divider">New</li>;
 }
 

@@ -6,6 +6,7 @@ import { Avatar } from './avatar.tsx';
 import { type Over, useAccount } from './context.ts';
 import { ConversationList } from './conversation-list.tsx';
 import { Icon, Logo } from './icon.tsx';
+import { IconButton } from './icon-button.tsx';
 import { useMenu } from './use-menu.ts';
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
@@ -18,24 +19,8 @@ export function Sidebar({ onOpen }: { readonly onOpen: (over: Over) => void }) {
           <Logo />
           ChatterBox
         </p>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="New conversation"
-          title="New conversation"
-          onClick={() => onOpen('new')}
-        >
-          <Icon name="compose" />
-        </button>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Browse rooms"
-          title="Browse rooms"
-          onClick={() => onOpen('rooms')}
-        >
-          <Icon name="compass" />
-        </button>
+        <IconButton name="compose" label="New conversation" onClick={() => onOpen('new')} />
+        <IconButton name="compass" label="Browse rooms" onClick={() => onOpen('rooms')} />
         <OwnMenu />
       </header>
       <div class="finder">

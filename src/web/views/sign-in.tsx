@@ -42,7 +42,7 @@ export function SignIn() {
           {isNew ? <RegisterForm key="new" /> : <SignInForm key="known" />}
           <p class="entrance-switch">
             {isNew ? 'You have an account? ' : 'New here? '}
-            <button type="button" onClick={() => setNew(!isNew)}>
+            <button type="button" class="link" onClick={() => setNew(!isNew)}>
               {isNew ? 'Sign in' : 'Create an account'}
             </button>
           </p>

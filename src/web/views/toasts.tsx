@@ -1,7 +1,7 @@
 // The word on what has just happened, where it is seen and heard.
 import { useCell } from '../store/cell.ts';
 import { dismiss, toast } from '../store/toasts.ts';
-import { Icon } from './icon.tsx';
+import { IconButton } from './icon-button.tsx';
 
 export function Toasts() {
   const shown = useCell(toast);
@@ -22,9 +22,7 @@ export function Toasts() {
               {shown.action.name}
             </button>
           )}
-          <button type="button" class="icon-button small" aria-label="Dismiss" onClick={dismiss}>
-            <Icon name="close" />
-          </button>
+          <IconButton name="close" label="Dismiss" size="small" onClick={dismiss} />
         </div>
       )}
     </div>

@@ -4,6 +4,10 @@ import type { Conversation } from '../../client/types.ts';
 import type { ScrollKeeper } from './scroll-keeper.ts';
 
 const PAGE = 60;
+/** The server gives so many at a time. */
+const MAX_PAGE = 200;
+/** So many that were read already are shown before the unread. */
+const BEFORE_UNREAD = 15;
 /** Messages held, and so drawn, at most; beyond, the far end is let go. */
 const MAX_HELD = 240;
 /** A page is asked for when so little is left to scroll. */
@@ -56,7 +60,8 @@ export function usePages(conversation: Conversation, keeper: ScrollKeeper): Page
 
   return {
     isFailed,
-    open: () => load(() => conversation.open(PAGE)),
+    // All that is unread, as far as that is possible: one begins where it begins.
+    open: () => load(() => conversation.open(Math.min(Math.max(conversation.unread + BEFORE_UNREAD, PAGE), MAX_PAGE))),
     around: (seq) => load(() => conversation.around(seq, PAGE)),
     fill(): void {
       // After a failure the next try is somebody's scroll, or the connection's return.

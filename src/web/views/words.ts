@@ -16,6 +16,13 @@ function daysAgo(at: number): number {
 }
 
 export const time = (at: number) => clock.format(at);
+/** Without AM and PM, for where there is room for little. */
+export const bareTime = (at: number) =>
+  clock
+    .formatToParts(at)
+    .flatMap(({ type, value }) => (type === 'dayPeriod' ? [] : [value]))
+    .join('')
+    .trim();
 export const moment = (at: number) => full.format(at);
 export const names = (all: readonly string[]) => list.format(all);
 

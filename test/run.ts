@@ -35,8 +35,12 @@ interface Job {
 }
 
 const MODES = ['embedded', 'cluster'];
-/** Promises to clients hold in both modes: each of these files runs in each. */
-const IN_BOTH_MODES = /^(?:.*\/)?test\/(?:e2e\/|client\/server\.)/;
+/**
+ * Promises to clients hold in both modes: each of these files runs in each. Of abuse those that reach what differs; what is
+ * refused at the door never gets there.
+ */
+const IN_BOTH_MODES =
+  /^(?:.*\/)?test\/(?:e2e\/|client\/server\.|abuse\/(?:accounts|anything|content|opening|operators|rights|secrets|texts)\.)/;
 
 function jobsOf(file: string): readonly Job[] {
   if (process.env.CHAT_TEST_MODE !== undefined || !IN_BOTH_MODES.test(file)) return [{ file, name: file, env: {} }];

@@ -51,6 +51,8 @@ function writeProblem(failure: ChatError, request: FastifyRequest, reply: Fastif
   const status = errorEntry(code).http ?? 500;
   if (afterMs !== undefined && Number.isFinite(afterMs)) reply.header('retry-after', Math.ceil(afterMs / 1_000));
   if (status === 401) reply.header('www-authenticate', 'Bearer');
+  // Refusals by the framework come before the hook that sets it.
+  reply.header('x-request-id', request.id);
   return reply
     .code(status)
     .type(PROBLEM_TYPE)

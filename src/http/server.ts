@@ -61,7 +61,7 @@ export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   await protect(app, config);
   readCallers(app, accounts);
   await limitRequests(app, config.httpRatePerMinute, deps.tallies);
-  app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
+  app.setNotFoundHandler(config.httpRatePerMinute > 0 ? { preHandler: app.rateLimit() } : {}, () => {
     throw new ChatError('not_found');
   });
   if (hasApi) {

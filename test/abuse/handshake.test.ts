@@ -70,6 +70,17 @@ const ORIGINS: readonly Attack[] = [
   attempt('an Origin of the list is fine', withOrigin(OWN), { status: 101 }),
 ];
 
+const EVIL = 'evil.example';
+const fromEvil = { Origin: `http://${EVIL}` };
+
+/** What a proxy says of where a request came from is for CHAT_TRUST_PROXY to believe, and never makes an Origin ours. */
+const FORWARDED: readonly Attack[] = [
+  attempt('a second Host makes no Origin ours', { headers: fromEvil, lines: [`Host: ${EVIL}`] }, foreign),
+  attempt('X-Forwarded-Host makes no Origin ours', { headers: { ...fromEvil, 'X-Forwarded-Host': EVIL } }, foreign),
+  attempt('Forwarded makes no Origin ours', { headers: { ...fromEvil, Forwarded: `host=${EVIL}` } }, foreign),
+  attempt('X-Original-URL is no other place', { headers: { 'X-Original-URL': '/metrics' } }, { status: 101 }),
+];
+
 const inUrl = problem(400, 'token_in_url');
 const nowhere = problem(404, 'not_found');
 
@@ -306,6 +317,7 @@ const ODD: readonly Attack[] = [
 ];
 
 t.test('origins', (t) => withstand(t, place, ORIGINS));
+t.test('what a proxy might have said', (t) => withstand(t, place, FORWARDED, 200));
 t.test('targets', (t) => withstand(t, place, TARGETS));
 t.test('headers', (t) => withstand(t, place, HEADERS));
 t.test('subprotocols and extensions', (t) => withstand(t, place, OFFERS));

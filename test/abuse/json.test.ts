@@ -2,14 +2,12 @@
 import * as fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { CLIENT_FRAMES } from '../../src/protocol/requests.ts';
-import { type Account, random } from '../kit/index.ts';
-import type { Json, RawSocket } from '../kit/raw.ts';
+import { random } from '../kit/index.ts';
+import type { Json } from '../kit/raw.ts';
 import { fitting, misfitting, type Shape } from '../protocol/schemas.ts';
-import { type Arena, type Attack, arena, closingOf, newId, withstand } from './kit.ts';
+import { type Arena, type Attack, arena, closingOf, MAX_FAULTS, newId, Speaker, withstand } from './kit.ts';
 
 const MAX_FRAME = 65_536;
-/** Faults within ten seconds that a connection survives. */
-const MAX_FAULTS = 9;
 
 const place = await arena(t);
 const SHAPES = CLIENT_FRAMES as unknown as Readonly<Record<string, Shape>>;
@@ -257,34 +255,6 @@ const EXAMPLES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   received: { conv, n: 0 },
 };
 
-/** Frames of somebody whose connection ends at the tenth fault: then it is another one. */
-class Speaker {
-  readonly #account: Account;
-  #raw: RawSocket | null = null;
-  #faults = 0;
-
-  constructor(account: Account) {
-    this.#account = account;
-  }
-
-  /** @returns the answer, or the error a signal gets */
-  async say(frame: Readonly<Record<string, unknown>>): Promise<Json> {
-    const raw = this.#raw ?? (await place.enter(this.#account));
-    this.#raw = raw;
-    raw.send(frame);
-    const answer = await raw.next(({ t: type, id }) => type === 'error' || (id !== undefined && id === frame.id));
-    if (answer.code === 'bad_frame' || answer.code === 'unknown_type') this.#faults++;
-    if (this.#faults === MAX_FAULTS) await this.end();
-    return answer;
-  }
-
-  async end(): Promise<void> {
-    await this.#raw?.close();
-    this.#raw = null;
-    this.#faults = 0;
-  }
-}
-
 interface Faulty {
   readonly label: string;
   readonly frame: Readonly<Record<string, unknown>>;
@@ -327,7 +297,7 @@ function faultsOf(name: string): readonly Faulty[] {
 
 async function sweep(t: Test | null): Promise<void> {
   // As a member: what got past the shape would show.
-  const ann = new Speaker(place.ann.account);
+  const ann = new Speaker(place, place.ann.account);
   for (const name of Object.keys(SHAPES)) {
     for (const { label, frame, field } of faultsOf(name)) {
       const error = await ann.say(frame);
@@ -374,7 +344,7 @@ t.test('a frame of the right shape with whatever content is answered once, and n
   t.comment(`seed ${seed}`);
   const member = await place.server.client('mallory');
   const group = await place.ann.group([member], { title: 'any content' });
-  const mallory = new Speaker(member.account);
+  const mallory = new Speaker(place, member.account);
   const codes = new Set<string>();
   for (const name of ANSWERED) {
     for (const frame of plausible(name, group, seed)) {

@@ -1,7 +1,7 @@
 // What every attack is measured by: its documented answer, and a server that lives, still serves two people who chat, and
 // has let go of all memory and handles afterwards.
 import { randomUUIDv7 } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import type { Test } from 'tap';
 import { type Account, type Client, eventually, type Options, type Server, server } from '../kit/index.ts';
 import { type HandshakeParts, type Json, RawSocket } from '../kit/raw.ts';
@@ -12,6 +12,8 @@ const MIB = 1_048_576;
 const HELD_SLACK_BYTES = 2 * MIB;
 /** The allocator gives back late, or never. */
 const RSS_SLACK_BYTES = 96 * MIB;
+/** After thousands of writes: pages that V8 has freed and keeps, and the heaps of threads, which no probe collects. */
+const BUSY_RSS_SLACK_BYTES = 384 * MIB;
 /** Of all attacks of a group together. */
 const REPEATS = 1_000;
 /** Attacks of one round at a time. */
@@ -31,6 +33,15 @@ export interface Memory {
   /** Live objects and buffers after a collection. */
   readonly heldBytes: number;
   readonly rssBytes: number;
+  /** What keeps Node's event loop busy, by kind: sockets, timers, requests under way. */
+  readonly resources: Readonly<Record<string, number>>;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly body: Json;
 }
 
 /** A server with two people who chat while it is attacked, and an account to attack with. */
@@ -72,6 +83,31 @@ export class Arena {
     return raw;
   }
 
+  /** A request on a connection that is not kept. */
+  async http(
+    method: string,
+    path: string,
+    fields?: unknown,
+    token: string = this.attacker.access,
+  ): Promise<HttpAnswer> {
+    const response = await fetch(path.startsWith('/') ? this.url + path : `${this.url}/api/v1/${path}`, {
+      method,
+      headers: {
+        connection: 'close',
+        authorization: `Bearer ${token}`,
+        ...(fields === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(fields === undefined ? {} : { body: JSON.stringify(fields) }),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: text.startsWith('{') ? JSON.parse(text) : {},
+    };
+  }
+
   /** The process lives, and others have noticed nothing. */
   async staysWell(t: Test): Promise<void> {
     const text = `still here ${randomUUIDv7()}`;
@@ -90,9 +126,27 @@ export class Arena {
     }) as Promise<Memory>;
   }
 
-  /** Open files and sockets of the server. */
+  /** Open files and sockets of the server. Those to Redis and MongoDB come and go with the load, and have their own bounds. */
   async handles(): Promise<number> {
-    return (await readdir(`/proc/${this.server.process.pid}/fd`)).length;
+    const folder = `/proc/${this.server.process.pid}/fd`;
+    const outgoing = await this.#outgoing();
+    const targets = await Promise.all(
+      (await readdir(folder)).map((name) => readlink(`${folder}/${name}`).catch(() => null)),
+    );
+    return targets.filter((target) => target !== null && !outgoing.has(target)).length;
+  }
+
+  /** The sockets this process has connected by itself, as links of /proc name them. */
+  async #outgoing(): Promise<ReadonlySet<string>> {
+    const table = await readFile(`/proc/${this.server.process.pid}/net/tcp`, 'utf8');
+    const port = Number(new URL(this.url).port).toString(16).toUpperCase().padStart(4, '0');
+    const rows = table
+      .split('\n')
+      .slice(1)
+      .map((row) => row.trim().split(/\s+/));
+    return new Set(
+      rows.flatMap(([, local, , , , , , , , inode]) => (local?.endsWith(`:${port}`) ? [] : [`socket:[${inode}]`])),
+    );
   }
 
   async connections(): Promise<number> {
@@ -103,6 +157,39 @@ export class Arena {
 
 export function newId(): string {
   return randomUUIDv7();
+}
+
+/** Faults within ten seconds that a connection survives. */
+export const MAX_FAULTS = 9;
+const FAULTS = new Set(['bad_json', 'bad_frame', 'unknown_type']);
+
+/** Frames of somebody whose connection ends at the tenth fault: then it is another one. */
+export class Speaker {
+  readonly #place: Arena;
+  readonly #account: Account;
+  #raw: RawSocket | null = null;
+  #faults = 0;
+
+  constructor(place: Arena, account: Account) {
+    this.#place = place;
+    this.#account = account;
+  }
+
+  /** @returns the answer, or the error a signal gets */
+  async say(frame: Readonly<Record<string, unknown>>): Promise<Json> {
+    this.#raw ??= await this.#place.enter(this.#account);
+    this.#raw.send(frame);
+    const answer = await this.#raw.next(({ t, id }) => (id === undefined ? t === 'error' : id === frame.id));
+    if (FAULTS.has(answer.code)) this.#faults++;
+    if (this.#faults === MAX_FAULTS) await this.end();
+    return answer;
+  }
+
+  async end(): Promise<void> {
+    await this.#raw?.close();
+    this.#raw = null;
+    this.#faults = 0;
+  }
 }
 
 export async function arena(t: Test, options: Options = {}): Promise<Arena> {
@@ -139,12 +226,39 @@ export async function withstand(t: Test, place: Arena, attacks: readonly Attack[
     t.ok(rss < RSS_SLACK_BYTES, `resident memory grew by ${(rss / MIB).toFixed(1)} MiB`);
     // Fewer, where a connection kept for requests that may come has run out meanwhile.
     t.ok((await place.handles()) <= handles);
+    t.same(leftOf(before.resources, after.resources, rounds), [], 'no socket, timer or request is left');
     await place.staysWell(t);
   });
   t.notOk(
     place.secrets.some((secret) => place.server.process.stderr.includes(secret)),
     'no token is logged',
   );
+}
+
+/** Work that leaves no handles, and memory below a bound that its caller gives the reason for. */
+export async function leavesLittle(
+  t: Test,
+  place: Arena,
+  boundBytes: number,
+  work: () => Promise<void>,
+): Promise<void> {
+  // As many connections as `fetch` will ever keep open to the server.
+  await Promise.all(Array.from({ length: 2 * AT_ONCE }, () => place.server.http('GET', '/health')));
+  const [handles, before] = [await place.handles(), await place.memory()];
+  await work();
+  await backTo(place, handles);
+  const { heldBytes, rssBytes } = await settled(place, before.heldBytes + boundBytes);
+  const [held, rss] = [heldBytes - before.heldBytes, rssBytes - before.rssBytes];
+  t.ok(held < boundBytes, `left ${(held / MIB).toFixed(1)} MiB`);
+  t.ok(rss < BUSY_RSS_SLACK_BYTES, `resident memory grew by ${(rss / MIB).toFixed(1)} MiB`);
+  await place.staysWell(t);
+}
+
+/** What is left of every attack is one for each round, if not more: fewer are those that come and go by themselves. */
+function leftOf(before: Memory['resources'], after: Memory['resources'], rounds: number): readonly string[] {
+  return Object.entries(after)
+    .filter(([kind, count]) => count - (before[kind] ?? 0) >= rounds / 2)
+    .map(([kind, count]) => `${count} ${kind}, ${before[kind] ?? 0} before`);
 }
 
 async function repeat(place: Arena, attacks: readonly Attack[], rounds: number): Promise<void> {

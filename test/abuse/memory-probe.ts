@@ -4,6 +4,11 @@ let count = 0;
 process.on('SIGUSR2', () => {
   globalThis.gc?.();
   const { heapUsed, external, rss } = process.memoryUsage();
-  const left = { heldBytes: heapUsed + external, rssBytes: rss };
+  const resources = Object.entries(Object.groupBy(process.getActiveResourcesInfo(), (kind) => kind));
+  const left = {
+    heldBytes: heapUsed + external,
+    rssBytes: rss,
+    resources: Object.fromEntries(resources.map(([kind, all = []]) => [kind, all.length])),
+  };
   process.stderr.write(`\nmemory ${++count} ${JSON.stringify(left)}\n`);
 });

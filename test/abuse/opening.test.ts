@@ -1,13 +1,11 @@
 // The opening abused: frames before hello, hellos of somebody else, and tokens that are forged, expired or of another kind.
-import { createHmac, createSign, generateKeyPairSync } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHmac, createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
 import t from 'tap';
 import { clientFrame, clientText, OPCODE } from '../kit/raw.ts';
 import { type Arena, type Attack, arena, closingOf, newId, withstand } from './kit.ts';
 
-const place = await arena(t);
-const secret = (await readFile(join(place.server.process.dataDir, 'secret'), 'utf8')).trim();
+const secret = randomBytes(32).toString('hex');
+const place = await arena(t, { env: { CHAT_SECRET: secret } });
 place.secrets.push(secret);
 
 const SECOND = Math.floor(Date.now() / 1_000);

@@ -10,6 +10,7 @@ import { type ClusterConfig, type Config, readConfig } from './config.ts';
 import { StartError } from './errors.ts';
 import { refusePortInUse } from './main/free-port.ts';
 import { Supervisor } from './main/supervisor.ts';
+import { verifyCommand } from './main/verify.ts';
 import { type Worker, workerOf, workerWords } from './main/worker.ts';
 
 /** How long after the drain time a process that still hangs is ended. */
@@ -21,6 +22,7 @@ async function main(words: readonly string[]): Promise<void> {
   const worker = workerOf(words);
   if (worker !== null) return work(worker);
   if (words.length === 0) return start(readConfig());
+  if (words[0] === 'verify') return verifyCommand(words.slice(1));
   if (words.length > 1 || (words[0] !== '--help' && words[0] !== '--version')) {
     throw new StartError(`there is no "${words.join(' ')}"; --help tells what there is`);
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 /** Tests that start processes or take their time; `npm test` runs them. */
 const SLOW =
-  /^test\/(?:(?:abuse|contract|e2e|faults|ops|web)\/|(?:config\/(?:process|start|workers|roles)|client\/(?:server|page|package|recipes|outbox-file|simulation)|examples\/(?:python|echo-bot)|presence\/.*redis|structure\/run)\.)/;
+  /^test\/(?:(?:abuse|contract|e2e|faults|ops|verify|web)\/|(?:config\/(?:process|start|workers|roles)|client\/(?:server|page|package|recipes|outbox-file|simulation)|examples\/(?:python|echo-bot)|presence\/.*redis|structure\/run)\.)/;
 
 const bin = (path: string) => join(import.meta.dirname, '../node_modules', path);
 const fastTests = globSync('test/*/**/*.test.ts').filter((path) => !SLOW.test(path));

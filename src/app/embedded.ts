@@ -17,8 +17,8 @@ import { StartError } from '../errors.ts';
 import type { Adapters } from './adapters.ts';
 
 const SECRET_FILE = 'secret';
-const LOG_FILE = 'log.db';
-const STORE_FILE = 'store.db';
+export const LOG_FILE = 'log.db';
+export const STORE_FILE = 'store.db';
 const OWN_FILES: readonly string[] = [SECRET_FILE, LOG_FILE, STORE_FILE];
 
 /** @throws StartError where the data folder is at fault */

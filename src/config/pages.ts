@@ -13,6 +13,7 @@ export function helpText(): string {
     '  npm start                  serves until SIGINT or SIGTERM',
     '  npm start -- --help        prints this',
     '  npm start -- --version     prints the version',
+    '  npm start -- verify        compares log, store and watermarks; verify --help tells more',
     '',
     'Exit codes: 0 after a drain, 1 on a failure, 2 on wrong use or environment.',
     'Settings are environment variables; ops/config.md has the same.',

@@ -16,7 +16,7 @@ import { failureOf, isUnreachable } from './failures.ts';
 import { createIndexes } from './indexes.ts';
 
 /** Of the documents. */
-const VERSION = 1;
+export const VERSION = 1;
 /** Of the wire protocol: MongoDB 5.0, the first that reads snapshots outside of transactions. */
 const MIN_WIRE_VERSION = 13;
 /** How long a write waits for a majority before its outcome counts as unknown. */

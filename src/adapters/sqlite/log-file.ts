@@ -7,8 +7,8 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { StartError } from '../../errors.ts';
 
 /** "CbLg". */
-const APPLICATION_ID = 0x43_62_4c_67;
-const SCHEMA_VERSION = 1;
+export const APPLICATION_ID = 0x43_62_4c_67;
+export const SCHEMA_VERSION = 1;
 
 const SCHEMA = `
   CREATE TABLE log (offset INTEGER PRIMARY KEY, wire TEXT NOT NULL);

@@ -5,8 +5,8 @@ import { StartError } from '../../errors.ts';
 import { resultCode } from './thread-messages.ts';
 
 /** "CbSt". */
-const APPLICATION_ID = 0x43_62_53_74;
-const SCHEMA_VERSION = 1;
+export const APPLICATION_ID = 0x43_62_53_74;
+export const SCHEMA_VERSION = 1;
 
 /** Recovery after a crash is the only time another connection holds the writer up. */
 const BUSY_TIMEOUT_MS = 5_000;

@@ -1,7 +1,7 @@
 // What F4 sends: a row as long as a message's wire, by XADD, or through the append script of the real log with everything
 // the script does (head, guard, key, number, wire, one entry), and nothing of the server around it.
 import { createHash } from 'node:crypto';
-import { partKeys, receiptField } from '../../src/adapters/redis/log-keys.ts';
+import { partKeys } from '../../src/adapters/redis/log-keys.ts';
 import { appendScript, type Script } from '../../src/adapters/redis/log-scripts.ts';
 import type { ConvId, Key, UserId } from '../../src/protocol/ids.ts';
 import { command } from './redis-wire.ts';
@@ -68,7 +68,7 @@ function itemOf(number: number, part: number): (string | number)[] {
   const nowMs = Date.now();
   const ms = nowMs.toString(16).padStart(12, '0');
   const key = `${ms.slice(0, 8)}-${ms.slice(8)}-7abc-8def-${number.toString(16).padStart(12, '0')}` as Key;
-  return [conv, user, key, receiptField(conv, user, key), nowMs, 1, '', HEAD, 1, 'message', `"text":"${TEXT}"`];
+  return [conv, user, key, nowMs, 1, '', HEAD, 1, 'message', `"text":"${TEXT}"`];
 }
 
 const shas = new Map<string, string>();

@@ -147,7 +147,7 @@ export interface LogHead extends Head {
   readonly offset: number;
 }
 
-/** A receipt of a key, by its name: a hash of conversation, user and key. */
+/** A receipt of a key, by its name, which stands for conversation, user and key. */
 export interface NamedReceipt extends Receipt {
   readonly name: string;
 }

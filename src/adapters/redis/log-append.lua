@@ -4,8 +4,8 @@
 -- KEYS   log (stream), meta (hash), heads (hash), receipts (prefix of the hashes of keys, one an epoch and slot of time),
 --        ahead (hash)
 -- ARGV   epoch, offset the caller has seen, budget in bytes, now in ms ('' = this server's), then for each item:
---        conv, user, key, its hash, its time in ms (-1 = none), guard, time of the look ('' = none), seed, number of drafts,
---        and for each draft its type and body
+--        conv, user, key, its time in ms (-1 = none), guard, time of the look ('' = none), seed, number of drafts, and for each
+--        draft its type and body
 -- gives  status (ok, epoch, short, full, stuck), now, the verdicts (per item `verdict a b c`, joined with commas), the head
 --        after it, and what a seed that is asked for now must end with
 --        0 new: seq, n, at of the first change     1 repeated: the same, as then      2 moved: guard
@@ -63,8 +63,8 @@ local function head_of(conv, seed)
   return head
 end
 
-local function kept_in(slot, hash)
-  return redis.call('HGET', receipts_key .. slot, hash)
+local function kept_in(slot, name)
+  return redis.call('HGET', receipts_key .. slot, name)
 end
 
 local function ahead_until(conv, user)
@@ -78,30 +78,30 @@ local function is_fresh(time)
 end
 
 -- The receipt of a key ('' = new); nil: it needs a look.
-local function receipt_of(conv, user, hash, time, looked)
-  if made[hash] then return made[hash] end
-  local kept = time >= 0 and kept_in(math.floor(time / SLOT), hash)
+local function receipt_of(conv, user, name, time, looked)
+  if made[name] then return made[name] end
+  local kept = time >= 0 and kept_in(math.floor(time / SLOT), name)
   if kept then return kept end
   if is_fresh(time) and now >= long_until and time > ahead_until(conv, user) then return '' end
   -- What came between the look and the beginning of the epoch is kept under the name of the epoch before.
   if not looked or looked < begun or now - looked > MAX_LOOK_AGE then return nil end
   for slot = math.floor(looked / SLOT), math.floor(now / SLOT) do
-    kept = kept or kept_in(slot, hash)
+    kept = kept or kept_in(slot, name)
   end
   return kept or ''
 end
 
 -- Where it is looked for next: a fresh one under its own time, any other among what has come since a look.
-local function remember(conv, user, hash, time, receipt)
+local function remember(conv, user, name, time, receipt)
   local slot = math.floor((is_fresh(time) and time or now) / SLOT)
-  made[hash] = receipt
+  made[name] = receipt
   local fields = slots[slot]
   if not fields then
     fields = { count = 0 }
     slots[slot] = fields
   end
   local count = fields.count
-  fields[count + 1], fields[count + 2], fields.count = hash, receipt, count + 2
+  fields[count + 1], fields[count + 2], fields.count = name, receipt, count + 2
   if time > now + WINDOW then
     moved_ahead[conv .. ' ' .. user] = math.max(time, ahead_until(conv, user))
     has_ahead = true
@@ -139,13 +139,14 @@ end
 
 local place = 5
 local function decide()
-  local conv, user, key, hash = ARGV[place], ARGV[place + 1], ARGV[place + 2], ARGV[place + 3]
-  local time, guard, looked, seed = tonumber(ARGV[place + 4]), ARGV[place + 5], tonumber(ARGV[place + 6]), ARGV[place + 7]
-  local count, first_draft = tonumber(ARGV[place + 8]), place + 9
+  local conv, user, key, time = ARGV[place], ARGV[place + 1], ARGV[place + 2], tonumber(ARGV[place + 3])
+  local guard, looked, seed = ARGV[place + 4], tonumber(ARGV[place + 5]), ARGV[place + 6]
+  local count, first_draft = tonumber(ARGV[place + 7]), place + 8
+  local name = key ~= '' and conv .. ' ' .. user .. ' ' .. key
   place = first_draft + 2 * count
   if blocked[conv] then return '5' end
-  if key ~= '' then
-    local receipt = receipt_of(conv, user, hash, time, looked)
+  if name then
+    local receipt = receipt_of(conv, user, name, time, looked)
     if receipt == nil then
       blocked[conv] = true
       return '4'
@@ -160,7 +161,7 @@ local function decide()
   end
   if head.guard ~= guard then return '2 ' .. head.guard end
   local receipt = number_drafts(head, conv, user, key, first_draft, count)
-  if key ~= '' then remember(conv, user, hash, time, receipt) end
+  if name then remember(conv, user, name, time, receipt) end
   return '0 ' .. receipt
 end
 

@@ -5,7 +5,7 @@ import { ChatError } from '../../errors.ts';
 import type { Append, Appended, Head, Receipt } from '../../ports/log.ts';
 import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
 import { keyTimeMs } from '../../protocol/key-time.ts';
-import { partOf, receiptField } from './log-keys.ts';
+import { partOf } from './log-keys.ts';
 
 /** Of one call: more would make the first of them wait, and Redis stand still for all others. */
 const MAX_CALL_CHANGES = 512;
@@ -73,7 +73,6 @@ interface Entry {
   readonly pending: Pending;
   readonly index: number;
   readonly keyMs: number;
-  readonly field: string;
   /** The script does not know whether the key is new. */
   needsLook: boolean;
   /** The server's time before the key was looked up. */
@@ -240,14 +239,13 @@ export class Appender {
 }
 
 function entryOf(append: Append, index: number, pending: Pending, parts: number): Entry {
-  const { conv, from, key } = append;
+  const { conv, key } = append;
   return {
     append,
     part: partOf(conv, parts),
     pending,
     index,
     keyMs: key === null ? -1 : keyTimeMs(key),
-    field: key === null ? '' : receiptField(conv, from, key),
     needsLook: false,
     lookedMs: null,
     seed: '',
@@ -255,10 +253,10 @@ function entryOf(append: Append, index: number, pending: Pending, parts: number)
 }
 
 /** As log-append.lua reads them. */
-function argumentsOf({ append, keyMs, field, lookedMs, seed }: Entry): string[] {
+function argumentsOf({ append, keyMs, lookedMs, seed }: Entry): string[] {
   const { conv, from, key, guard, drafts } = append;
   const looked = lookedMs === null ? '' : String(lookedMs);
-  const fields = [conv, from, key ?? '', field, String(keyMs), String(guard), looked, seed, String(drafts.length)];
+  const fields = [conv, from, key ?? '', String(keyMs), String(guard), looked, seed, String(drafts.length)];
   for (const { type, body } of drafts) fields.push(type, body);
   return fields;
 }

@@ -8,7 +8,7 @@ import { type HeadRow, withHead } from './heads.ts';
 import { inWaves } from './waves.ts';
 
 type MemberRow = Pick<MemberDoc, '_id' | 'role'>;
-type PlaceRow = { readonly user: UserId; readonly conv: ConvId; readonly role: Role | 'invited' };
+type PlaceRow = Pick<MemberDoc, '_id'> & { readonly role: Role | 'invited' };
 type ConvRow = HeadRow & { readonly state: string };
 type RoomRow = Pick<ConvDoc, '_id' | 'members'> & { readonly state: string };
 
@@ -23,14 +23,9 @@ export const CONVERSATION_READS = {
     ];
   },
 
+  /** A filter. */
   ofUsers(users: readonly UserId[]) {
-    const isDeleted = [{ $match: { deleted: true } }, { $project: { _id: 1 } }];
-    return [
-      { $match: { '_id.user': { $in: [...users] }, active: true } },
-      { $lookup: { from: 'convs', localField: '_id.conv', foreignField: '_id', pipeline: isDeleted, as: 'deleted' } },
-      { $match: { deleted: [] } },
-      { $project: { _id: 0, user: '$_id.user', conv: '$_id.conv', role: 1 } },
-    ];
+    return { '_id.user': { $in: [...users] }, active: true };
   },
 
   /**
@@ -68,7 +63,7 @@ export function mongoConversations(database: Database): ConversationStore {
   /** The cursor is the id of the last entry given; it keeps its place when the room is no longer listed. */
   async function placeOf(cursor: string | null): Promise<Pick<ConvDoc, '_id' | 'name'> | undefined> {
     if (cursor === null) return { _id: '' as ConvId, name: '' };
-    const [place] = await database.read<ConvDoc>('convs', [{ $match: { _id: cursor } }, { $project: { name: 1 } }]);
+    const [place] = await database.find<ConvDoc>('convs', { _id: cursor }, { name: 1 });
     return place;
   }
 
@@ -81,14 +76,28 @@ export function mongoConversations(database: Database): ConversationStore {
     return rows.filter((row) => 'state' in row).map((row) => storedConv(row, members.get(row._id) ?? []));
   }
 
-  const ofUsers = inWaves(
-    (users: readonly UserId[]) => database.read<PlaceRow>('members', CONVERSATION_READS.ofUsers(users)),
-    ({ user }) => user,
+  const places = inWaves(
+    (users: readonly UserId[]) => database.find<PlaceRow>('members', CONVERSATION_READS.ofUsers(users), { role: 1 }),
+    ({ _id }) => _id.user,
   );
+
+  const deleted = inWaves(
+    (convs: readonly ConvId[]) =>
+      database.find<Pick<ConvDoc, '_id'>>('convs', { _id: { $in: [...convs] }, deleted: true }, { _id: 1 }),
+    ({ _id }) => _id,
+  );
+
+  /** Asked one after the other: what is deleted in between is left out, as it would be a moment later. */
+  async function ofUser(user: UserId) {
+    const all = (await places([user])).map(({ _id: { conv }, role }) => ({ conv, role }));
+    if (all.length === 0) return all;
+    const gone = new Set((await deleted(all.map(({ conv }) => conv))).map(({ _id }) => _id));
+    return all.filter(({ conv }) => !gone.has(conv));
+  }
 
   return {
     load: inWaves(load, ({ conv }) => conv),
-    ofUser: async (user) => (await ofUsers([user])).map(({ conv, role }) => ({ conv, role })),
+    ofUser,
 
     async rooms(query, cursor, limit) {
       const place = await placeOf(cursor);

@@ -74,6 +74,13 @@ export class Database {
     return this.run((session) => source.aggregate<Row>([...pipeline], { ...options, session }).toArray());
   }
 
+  /** As `read`, of what needs no pipeline: that costs the server half, and its driver less. */
+  find<Row extends Document>(collection: CollectionName, filter: Document, projection: Document = {}): Promise<Row[]> {
+    const source = this.db.collection(collection);
+    const options = { readConcern: SNAPSHOT, batchSize: BATCH_SIZE, projection };
+    return this.run((session) => source.find<Row>(filter, { ...options, session }).toArray());
+  }
+
   /** Runs writes in a session that follows on all this process knows of. @throws ChatError `unavailable` */
   async run<Result>(work: (session: ClientSession) => Promise<Result>): Promise<Result> {
     const session = this.startSession();

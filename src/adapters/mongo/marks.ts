@@ -33,7 +33,7 @@ export function mongoMarks(database: Database): MarkStore {
   }
 
   async function found(match: object): Promise<readonly Mark[]> {
-    return (await database.read<MarkDoc>('marks', [{ $match: match }])).map(markOf);
+    return (await database.find<MarkDoc>('marks', match)).map(markOf);
   }
 
   const ofUsers = inWaves(

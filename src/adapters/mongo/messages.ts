@@ -159,7 +159,7 @@ export function mongoMessages(database: Database, applier: Applier): MessageStor
     },
 
     async recall(conv, user, key) {
-      const [doc] = await database.read<ChangeDoc>('changes', [{ $match: { '_id.conv': conv, user, key } }]);
+      const [doc] = await database.find<ChangeDoc>('changes', { '_id.conv': conv, user, key });
       return doc === undefined ? null : receiptOf(doc);
     },
 

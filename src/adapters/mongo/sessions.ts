@@ -39,9 +39,7 @@ export function mongoSessions(database: Database): SessionStore {
 
   const live = inWaves(
     async (ids: readonly SessionId[]) =>
-      (await database.read<SessionDoc>('sessions', [{ $match: { _id: { $in: [...ids] }, ended: false } }])).map(
-        sessionOf,
-      ),
+      (await database.find<SessionDoc>('sessions', { _id: { $in: [...ids] }, ended: false })).map(sessionOf),
     ({ id }) => id,
   );
 
@@ -64,7 +62,7 @@ export function mongoSessions(database: Database): SessionStore {
     },
 
     async rotate(refreshHash, nextHash, now, graceMs): Promise<Rotation> {
-      const [token] = await database.read<TokenDoc>('tokens', [{ $match: { _id: refreshHash } }]);
+      const [token] = await database.find<TokenDoc>('tokens', { _id: refreshHash });
       if (token === undefined) return { is: 'unknown' };
       const { session: id, generation } = token;
       // Whether it is current or repeated, its successor is of the next generation. Where it is neither, nobody is told.

@@ -50,7 +50,7 @@ export function mongoUsers(database: Database): UserStore {
   const { users } = database.collections;
 
   async function found(match: Filter<UserDoc>): Promise<readonly User[]> {
-    return (await database.read<UserDoc>('users', [{ $match: match }])).map(userOf);
+    return (await database.find<UserDoc>('users', match)).map(userOf);
   }
 
   async function insert(user: User): Promise<string | undefined> {

@@ -53,3 +53,22 @@ t.test(
     await conclude(t, run, cluster);
   },
 );
+
+t.test(
+  'nodes stopped past their lease in the middle of their work, by turns: two carry the same part, the store takes everything once',
+  async (t) => {
+    const { cluster, run } = await startRun(t, { env });
+    for (const node of [...cluster.nodes, ...cluster.nodes]) {
+      await run.after(1 + run.random.whole(100));
+      node.pause();
+      run.meet(...cluster.nodes.filter((other) => other !== node));
+      await run.hangUp();
+      await eventually(async () => (await fewestGroups(cluster)) === 1, 200);
+      // What it had under way goes on, while the other has taken it over.
+      node.resume();
+      run.meet(...cluster.nodes);
+      await run.after(50);
+    }
+    await conclude(t, run, cluster);
+  },
+);

@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import { type Cluster, type ClusterOptions, cluster } from '../kit/nodes.ts';
 import { eventually } from '../kit/waiting.ts';
 import { dumpCluster } from './dump-cluster.ts';
-import { isReady, Run, type RunOptions } from './run.ts';
+import { isReady, type Place, Run, type RunOptions } from './run.ts';
 
 /** Acknowledgements after the last fault. */
 const AFTERWARDS = 200;
@@ -32,7 +32,7 @@ export async function restore(run: Run, { nodes }: Cluster): Promise<void> {
 }
 
 /** Everybody leaves and comes back: from here on all know the epoch that holds. @returns the moment in which they were away */
-export async function beginAnew(run: Run, { nodes }: Cluster): Promise<number> {
+export async function beginAnew(run: Run, { nodes }: { readonly nodes: readonly Place[] }): Promise<number> {
   run.part();
   await run.hangUp();
   const cutMs = performance.now();

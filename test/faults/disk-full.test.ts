@@ -1,51 +1,14 @@
 // A full disk, on a small file system of its own: no `ok` without disk, reads go on, the process lives, and once there is
 // space everything goes on by itself.
-import { execFile } from 'node:child_process';
-import { open, rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import t, { type Test } from 'tap';
-import { startServer, temporaryFolder } from '../kit/process.ts';
+import t from 'tap';
+import { startServer } from '../kit/process.ts';
 import { isRefused, Run } from './run.ts';
+import { fill, smallDisk } from './small-disk.ts';
 
-const execute = promisify(execFile);
-
-const DISK_BYTES = 24 * 1_048_576;
 /** What is left free when the disk is "full", so that log, store and their parts meet the end at different moments. */
 const LEFT_FREE_BYTES = [0, 4_096, 20_000, 100_000, 400_000];
-const CHUNK = Buffer.alloc(65_536, 1);
 
 t.setTimeout(300_000);
-
-/** A folder that is a file system of its own. */
-async function smallDisk(t: Test): Promise<string> {
-  const folder = await temporaryFolder(t);
-  await execute('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', folder]).catch((error: Error) => {
-    throw new Error(`this test mounts a file system, as root and where the container allows it: ${error.message}`);
-  });
-  t.teardown(() => execute('umount', [folder]));
-  return folder;
-}
-
-/** Leaves only so much free. @returns how to give the rest back */
-async function fill(folder: string, leftBytes: number): Promise<() => Promise<void>> {
-  const file = join(folder, '.filler');
-  const handle = await open(file, 'w');
-  try {
-    for (;;) {
-      const { bavail, bsize } = await statfs(folder);
-      const bytes = Math.min(CHUNK.length, bavail * bsize - leftBytes);
-      if (bytes <= 0) break;
-      await handle.write(CHUNK, 0, bytes);
-    }
-  } catch (error) {
-    // A server that writes at the same time took the last bytes.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-  } finally {
-    await handle.close();
-  }
-  return () => rm(file);
-}
 
 t.test(
   'a full disk: no `ok` without disk, reads go on, and with space again so do writes, by themselves',

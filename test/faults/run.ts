@@ -25,6 +25,14 @@ export interface Place {
 
 export interface RunOptions {
   readonly isPlain?: boolean;
+  /** Texts as long as they may be, so that sockets fill. */
+  readonly hasLongTexts?: boolean;
+  /** Requests each writer has under way at once. */
+  readonly window?: number;
+  /** Something acknowledged will be lost: repeated with other content, it would be another change. */
+  readonly isLosing?: boolean;
+  /** Chosen by chance, or by CHAT_TEST_SEED, where not told. */
+  readonly seed?: number;
   /** What a client sees that must not be; fails the test where not told otherwise. */
   readonly onFault?: (text: string) => unknown;
 }
@@ -46,11 +54,11 @@ export class Run {
 
   /** Prints its seed. */
   static async begin(t: Test, server: Place, options: RunOptions = {}): Promise<Run> {
-    const { seed } = random();
+    const { seed = random().seed } = options;
     t.comment(`seed ${seed}; CHAT_TEST_SEED=${seed} chooses the same faults again`);
     const chance = random(seed);
-    const { isPlain = false, onFault = (text) => t.fail(`seed ${seed}: ${text}`) } = options;
-    const world = await makeWorld(server.url, chance, isPlain, onFault);
+    const onFault = options.onFault ?? ((text: string) => t.fail(`seed ${seed}: ${text}`));
+    const world = await makeWorld(server.url, chance, options, onFault);
     return new Run(t, world, chance);
   }
 
@@ -155,7 +163,9 @@ export class Run {
 
   /** How much it was, for who reads the output. */
   tell(): void {
-    const counts = Map.groupBy(this.world.history.events, ({ is }) => is);
+    const kindOf = (event: Event) =>
+      event.is === 'info' || event.is === 'fail' ? `${event.is} ${event.code}` : event.is;
+    const counts = Map.groupBy(this.world.history.events, kindOf);
     const told = [...counts].map(([is, events]) => `${events.length} ${is}`).join(', ');
     this.#test.comment(`${told}; ${this.answersLost} writes lost their first answer`);
   }

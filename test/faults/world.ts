@@ -51,10 +51,20 @@ export interface World {
   readonly room: string;
   /** Nothing but messages: what needs no look into the store. */
   readonly isPlain: boolean;
+  /** Texts as long as they may be, so that sockets fill. */
+  readonly hasLongTexts: boolean;
+  /** Requests each writer has under way at once. */
+  readonly window: number;
+  /** Something acknowledged will be lost: repeated with other content, it would be another change. */
+  readonly isLosing: boolean;
   nextConnection(): number;
   fault(text: string): unknown;
 }
 
+/** How they write, where told. */
+type Manner = Partial<Pick<World, 'isPlain' | 'hasLongTexts' | 'window' | 'isLosing'>>;
+
+const WINDOW = 6;
 const PASSWORD = 'correct horse battery';
 const WRITERS = ['ann', 'bob', 'cat', 'dan'];
 
@@ -62,7 +72,7 @@ const WRITERS = ['ann', 'bob', 'cat', 'dan'];
 export async function makeWorld(
   url: string,
   random: Random,
-  isPlain: boolean,
+  { isPlain = false, hasLongTexts = false, window = WINDOW, isLosing = false }: Manner,
   fault: (text: string) => unknown,
 ): Promise<World> {
   const history = new History();
@@ -98,6 +108,9 @@ export async function makeWorld(
     groups,
     room,
     isPlain,
+    hasLongTexts,
+    window,
+    isLosing,
     nextConnection: () => ++connections,
     fault,
   };

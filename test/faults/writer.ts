@@ -12,8 +12,6 @@ import type { FinalRead, HistoryQuery, Operation } from './evidence.ts';
 import { Recorder } from './recorder.ts';
 import type { World } from './world.ts';
 
-/** Requests under way at once. */
-const WINDOW = 6;
 /** Own messages that may still be edited or deleted. */
 const REMEMBERED = 50;
 /** Between two attempts where nothing else was said. */
@@ -22,6 +20,8 @@ const BACK_OFF_MS = 20;
 const MOST_AWAY = 700;
 /** Now and then a text is long: pages of the databases overflow. */
 const LONG_TEXT = 3_500;
+/** One code point, four bytes. */
+const WIDEST = '\u{1f4a7}';
 
 interface Own {
   readonly conv: string;
@@ -82,6 +82,13 @@ export class Writer {
     const connection = this.#session?.connection;
     connection?.ws.terminate();
     await connection?.closed;
+  }
+
+  /** Reads nothing more on the connection it has, as long as that lasts. @returns how to listen again */
+  turnAway(): () => void {
+    const socket = this.#session?.connection.socket;
+    socket?.pause();
+    return () => void socket?.resume();
   }
 
   goOn(): void {
@@ -183,7 +190,7 @@ export class Writer {
   // ---- writes ----------------------------------------------------------------------------------------------------
 
   #fill(): void {
-    while (!this.#isPaused && this.#session !== null && this.#pending.size < WINDOW) this.#act();
+    while (!this.#isPaused && this.#session !== null && this.#pending.size < this.#world.window) this.#act();
   }
 
   #act(): void {
@@ -213,9 +220,10 @@ export class Writer {
   }
 
   #text(): string {
-    const { random } = this.#world;
+    const { random, hasLongTexts } = this.#world;
     const length = random.chance(0.05) ? random.whole(LONG_TEXT) : 0;
-    return `${this.account.name} ${++this.#count} ${'ü"\\ '.repeat(length / 4)}`;
+    const rest = hasLongTexts ? WIDEST.repeat(LONG_TEXT) : 'ü"\\ '.repeat(length / 4);
+    return `${this.account.name} ${++this.#count} ${rest}`;
   }
 
   #begin(operation: Operation): void {
@@ -274,7 +282,8 @@ export class Writer {
     const session = this.#session;
     if (session === null || this.#written.length === 0) return;
     const operation = this.#world.random.pick(this.#written);
-    const text = operation.text === undefined ? {} : { text: this.#text() };
+    const isSame = operation.text === undefined || this.#world.isLosing;
+    const text = isSame ? {} : { text: this.#text() };
     void this.#ask(session, operation, { ...frameOf(operation), ...text });
   }
 

@@ -24,6 +24,10 @@ export interface ClusterOptions {
   readonly redis?: RedisServerOptions | OwnServer;
   /** A mongod that the test may kill; the shared one otherwise. */
   readonly hasOwnMongo?: boolean;
+  /** The same, where one runs already: a fresh database on it. */
+  readonly mongo?: OwnServer;
+  /** Options of Node itself, for all nodes. */
+  readonly nodeArgs?: readonly string[];
   /** Each node reaches Redis through a proxy of its own. */
   readonly hasProxies?: boolean;
 }
@@ -43,9 +47,9 @@ export async function cluster(t: Test, options: ClusterOptions = {}): Promise<Cl
 
 /** A cluster whose nodes have yet to be started. */
 export async function idleCluster(t: Test, options: ClusterOptions = {}): Promise<Cluster> {
-  const { size = 2, hasOwnMongo = false, hasProxies = false } = options;
-  const ownMongo = hasOwnMongo ? await mongoServer(t) : null;
-  const mongoUrl = ownMongo === null ? (await mongoDatabase(t)).url : ownMongo.url;
+  const { size = 2, hasOwnMongo = false, hasProxies = false, nodeArgs = [] } = options;
+  const ownMongo = options.mongo ?? (hasOwnMongo ? await mongoServer(t) : null);
+  const mongoUrl = hasOwnMongo && ownMongo !== null ? ownMongo.url : (await mongoDatabase(t, ownMongo?.url)).url;
   const redis = await redisOf(t, options.redis);
   const world = new Cluster(t, redis, ownMongo, mongoUrl);
   const common = { CHAT_MODE: 'cluster', CHAT_MONGO_URL: mongoUrl, CHAT_SECRET: randomBytes(32).toString('hex') };
@@ -54,7 +58,7 @@ export async function idleCluster(t: Test, options: ClusterOptions = {}): Promis
     const proxy = hasProxies ? await tcpProxy(t, redis.port) : null;
     const redisUrl = proxy === null ? redis.url : `redis://127.0.0.1:${proxy.port}`;
     const env = { ...common, ...usual, CHAT_REDIS_URL: redisUrl, ...options.env };
-    world.add(new Node(t, world, env, proxy));
+    world.add(new Node(t, world, { env, nodeArgs }, proxy));
   }
   return world;
 }
@@ -135,18 +139,23 @@ export class Cluster {
   }
 }
 
+interface NodeOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly nodeArgs: readonly string[];
+}
+
 /** One server process, and the next one in its place. */
 export class Node implements Host {
   readonly #test: Test;
   readonly #cluster: Cluster;
-  readonly #env: Readonly<Record<string, string>>;
+  readonly #options: NodeOptions;
   readonly #proxy: TcpProxy | null;
   #process: ServerProcess | null = null;
 
-  constructor(t: Test, world: Cluster, env: Readonly<Record<string, string>>, proxy: TcpProxy | null) {
+  constructor(t: Test, world: Cluster, options: NodeOptions, proxy: TcpProxy | null) {
     this.#test = t;
     this.#cluster = world;
-    this.#env = env;
+    this.#options = options;
     this.#proxy = proxy;
   }
 
@@ -168,7 +177,7 @@ export class Node implements Host {
   }
 
   get env(): Readonly<Record<string, string>> {
-    return this.#env;
+    return this.#options.env;
   }
 
   /** Between this node and Redis. */
@@ -183,7 +192,7 @@ export class Node implements Host {
 
   /** On another port each time. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    this.#process = await startServer(this.#test, { env: { ...this.#env, ...env } });
+    this.#process = await startServer(this.#test, { ...this.#options, env: { ...this.env, ...env } });
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Exit> {

@@ -141,11 +141,11 @@ export async function nginxServer(t: Owner, nodes: readonly string[]): Promise<O
   return ownServer(t, plan, nginxUrl, undefined);
 }
 
-/** A fresh database on the mongod that this run shares; dropped after the test. */
-export async function mongoDatabase(t: Owner): Promise<{ readonly url: string }> {
+/** A fresh database on the mongod that this run shares, or on another one; dropped after the test. */
+export async function mongoDatabase(t: Owner, server?: string): Promise<{ readonly url: string }> {
   const name = `test-${randomBytes(6).toString('hex')}`;
   // Not by URL: a list of hosts is none.
-  const url = (await sharedMongoUrl()).replace(/^(\w+(?:\+srv)?:\/\/[^/?]+)(?:\/[^?]*)?/, `$1/${name}`);
+  const url = (server ?? (await sharedMongoUrl())).replace(/^(\w+(?:\+srv)?:\/\/[^/?]+)(?:\/[^?]*)?/, `$1/${name}`);
   t.teardown(() => drop(url));
   return { url };
 }

@@ -12,6 +12,13 @@ interface Owner {
 /** `up`: to the server; `down`: from it. */
 export type Way = 'up' | 'down';
 
+type Look = (way: Way, bytes: Buffer) => void;
+
+interface Sky {
+  weather(way: Way): Weather;
+  readonly look: Look;
+}
+
 interface Weather {
   readonly isCut: boolean;
   readonly delayMs: number;
@@ -42,11 +49,16 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #links = new Set<Link>();
   readonly #weather: Record<Way, Weather> = { up: FAIR, down: FAIR };
+  /** Sees what comes before it goes on. */
+  #look: Look = () => undefined;
 
   constructor(server: Server, target: number) {
     this.#server = server;
     server.on('connection', (near) => {
-      const link = new Link(near, target, (way) => this.#weather[way]);
+      const link = new Link(near, target, {
+        weather: (way) => this.#weather[way],
+        look: (...seen) => this.#look(...seen),
+      });
       this.#links.add(link);
       void link.ended.then(() => this.#links.delete(link));
     });
@@ -82,6 +94,16 @@ export class TcpProxy {
     for (const link of this.#links) link.reset();
   }
 
+  /** Calls in the moment in which bytes like these have come on a way; these, and all that follows, do not go on. */
+  stopAt(isIt: (way: Way, bytes: Buffer) => boolean, onStop: () => void): void {
+    this.#look = (way, bytes) => {
+      if (!isIt(way, bytes)) return;
+      this.#look = () => undefined;
+      this.cut();
+      onStop();
+    };
+  }
+
   /** Everything is well again, and what was held up arrives. */
   heal(): void {
     for (const way of BOTH) this.#weather[way] = FAIR;
@@ -111,20 +133,23 @@ class Link {
   readonly #sockets: readonly [near: Socket, far: Socket];
   readonly #pumps: readonly Pump[];
 
-  constructor(near: Socket, target: number, weather: (way: Way) => Weather) {
+  constructor(near: Socket, target: number, { weather, look }: Sky) {
     const far = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true });
     this.#sockets = [near, far];
     for (const socket of this.#sockets) {
       socket.setNoDelay(true);
       socket.on('error', () => this.reset());
     }
+    near.on('data', (bytes: Buffer) => look('up', bytes));
+    far.on('data', (bytes: Buffer) => look('down', bytes));
     this.#pumps = [new Pump(near, far, () => weather('up')), new Pump(far, near, () => weather('down'))];
     this.ended = Promise.all(this.#sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))));
   }
 
   reset(): void {
     for (const socket of this.#sockets) {
-      if (socket.connecting) socket.destroy();
+      // The reset of one that is being ended is refused (EINVAL), and its `close` never comes.
+      if (socket.connecting || socket.writableEnded) socket.destroy();
       else socket.resetAndDestroy();
     }
     this.wake();

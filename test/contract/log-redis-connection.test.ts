@@ -20,7 +20,13 @@ t.test('a command whose connection is lost in a Redis Cluster is answered with t
   client.on('error', () => undefined);
   t.teardown(() => client.disconnect());
   await connected(client);
-  await client.set('count', 0);
+  // The connection to each master opens at its own time; until it is open a command is refused.
+  const isSet = () =>
+    client.set('count', 0).then(
+      () => true,
+      () => false,
+    );
+  await eventually(isSet);
   const master = await masterOf(masters, 'count');
   const redis = new Redis(master.url);
   t.teardown(() => redis.disconnect());

@@ -10,7 +10,7 @@ import { Delivery } from './app/delivery.ts';
 import { EarlyPort } from './app/early-port.ts';
 import { openEmbedded } from './app/embedded.ts';
 import type { Config } from './config.ts';
-import { Directory, Rooms } from './conversations/index.ts';
+import { Directory, Rooms, storeNotAhead } from './conversations/index.ts';
 import { Counters } from './counters.ts';
 import { addressReader } from './gateway/address.ts';
 import type { Connection } from './gateway/connection.ts';
@@ -24,6 +24,7 @@ import { accessTokens } from './http/tokens.ts';
 import { Path, Reads } from './messages/index.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Partitions, Persister } from './persist/index.ts';
+import type { ConversationStore } from './ports/conversations.ts';
 import type { Log, Position } from './ports/log.ts';
 import { Neighbours, Presence, Typing } from './presence/index.ts';
 import { Marks } from './receipts/index.ts';
@@ -96,7 +97,8 @@ function buildNode({ config, adapters, log, tail, logger }: Ground, accounts: Ac
   const counters = new Counters();
   const flusher = new Flusher();
   const hub: Hub<Connection> = new Hub(flusher, () => directory);
-  const directory = new Directory(adapters.conversations, tail, KEEP_CONVERSATIONS, (conv) => hub.hasLocal(conv));
+  const conversations = adapters.others === null ? adapters.conversations : notAhead(adapters, log, tail);
+  const directory = new Directory(conversations, tail, KEEP_CONVERSATIONS, (conv) => hub.hasLocal(conv));
   const reads = new Reads({ store: adapters.messages, tail, log, clock });
   const onMarksFault = (error: unknown) => logger.error({ err: error }, 'marks not stored');
   const believeMarksMs = adapters.others === null ? undefined : BELIEVE_MARKS_MS;
@@ -150,6 +152,11 @@ async function startDelivery({ adapters, log, tail, logger }: Ground, node: Node
   const delivering = supervise(delivery.run(), 'delivery', logger);
   await delivery.caughtUp();
   return { stop: () => delivery.stop().then(() => delivering) };
+}
+
+function notAhead(adapters: Adapters, log: Log, tail: TailMemory): ConversationStore {
+  const { conversations: store, clock } = adapters;
+  return storeNotAhead({ store, tail, clock, position: () => positionOf(adapters, log) });
 }
 
 /** Where the store is, one number for each part of the log. */

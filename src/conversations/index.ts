@@ -9,3 +9,4 @@ export {
   requireMember,
   requireRole,
 } from './rules.ts';
+export { storeNotAhead } from './store-not-ahead.ts';

@@ -53,6 +53,8 @@ async function load(connection: Connection, hello: Hello, caller: Caller, contex
       context.reads.freshness(),
       user.loaded,
     ]);
+    // The change that let it in somewhere meanwhile has passed: what nobody here knew of has to be in `ready`.
+    while (unknownTo(context.directory, user).length > 0) await loadConvs(user, context);
     if (connection.state !== 'greeting') return;
     if (user.connections.length >= context.maxConnectionsPerUser) return connection.close('too_many_connections');
     connection.wants = hello.want === undefined ? WANT_ALL : wantSet(hello.want);
@@ -81,23 +83,31 @@ function holdUser(connection: Connection, id: UserId, context: Context): LocalUs
   return user;
 }
 
-/** Loading goes on until nothing new has come. */
-async function loadUser(user: LocalUser<Connection>, { directory, hub }: Context): Promise<void> {
+async function loadUser(user: LocalUser<Connection>, context: Context): Promise<void> {
   try {
-    await directory.ofUser(user.id, (convs) => {
+    await context.directory.ofUser(user.id, (convs) => {
       user.convs = convs;
     });
-    for (;;) {
-      hub.enterRooms(user);
-      const missing = [...user.convs].filter((conv) => directory.peek(conv) === undefined);
-      if (missing.length === 0) return;
-      await directory.load(missing);
-      for (const conv of missing) if (directory.peek(conv) === undefined) user.convs.delete(conv);
-    }
+    await loadConvs(user, context);
   } catch (error) {
     user.loaded = null;
     throw error;
   }
+}
+
+/** Loading goes on until nothing new has come. */
+async function loadConvs(user: LocalUser<Connection>, { directory, hub }: Context): Promise<void> {
+  for (;;) {
+    hub.enterRooms(user);
+    const missing = unknownTo(directory, user);
+    if (missing.length === 0) return;
+    await directory.load(missing);
+    for (const conv of missing) if (directory.peek(conv) === undefined) user.convs.delete(conv);
+  }
+}
+
+function unknownTo(directory: Directory, user: LocalUser): ConvId[] {
+  return [...user.convs].filter((conv) => directory.peek(conv) === undefined);
 }
 
 /** Lets go of a user who has no connection here and none coming. */

@@ -27,7 +27,7 @@ t.test(
     run.meet(server);
     await run.after(run.writers.length, isReady);
 
-    const other = new DatabaseSync(join(dataDir, 'store.db'));
+    const other = new DatabaseSync(join(dataDir, 'store.db'), { timeout: 10_000 });
     t.teardown(() => other.isOpen && other.close());
     other.exec('BEGIN IMMEDIATE');
     await run.after(50, isRefused(/^overloaded$/));

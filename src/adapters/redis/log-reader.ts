@@ -115,9 +115,16 @@ export class Reader {
       if (changes === null || changes.epoch !== feed.epoch) return this.#passOver(redis, read, entry);
       const first = changes.list[0]?.offset ?? 0;
       const { head } = feed;
-      if (first > head + 1) return this.#deps.renew(read, `it goes on at ${first}, after ${head}`);
+      if (first > head + 1) return this.#onGap(read, first);
       feed.push(first <= head ? changes.list.slice(head + 1 - first) : changes.list);
     }
+  }
+
+  /** Something is missing before it; unless somebody else has put it there, beyond the part's own end. */
+  async #onGap(read: ReadPart, first: number): Promise<void> {
+    const { head } = read.feed;
+    if ((await this.#deps.mend(read.part, head)) > 0) return;
+    await this.#deps.renew(read, `it goes on at ${first}, after ${head}`);
   }
 
   /** Not the log's, or of another epoch; unless an append has found it in its way and put its own there. */

@@ -22,6 +22,17 @@ async function truthOf(s: Server, { session }: Person, conv: string): Promise<re
   return truth;
 }
 
+/** What a page keeps of a login, and its tabs share. */
+function keptLogin() {
+  let login: string | null = null;
+  return {
+    read: () => login,
+    write: (kept: string | null) => {
+      login = kept;
+    },
+  };
+}
+
 t.test('what two write while their server is killed again and again is there, once, in order, for both', async (t) => {
   const s = await server(t);
   const chance = random();
@@ -156,18 +167,12 @@ t.test('who signs out is signed out at once, without the server, and who signs i
 t.test('a tab that has no token in memory signs out on the server too', async (t) => {
   const s = await server(t);
   await s.account('ann');
-  let login: string | null = null;
-  const keep = {
-    read: () => login,
-    write: (kept: string | null) => {
-      login = kept;
-    },
-  };
+  const keep = keptLogin();
   const first = new Session({ url: s.url, keep });
   await first.signIn('ann', 'correct horse battery');
   const { access } = await first.token();
   await new Session({ url: s.url, keep }).signOut();
-  t.equal(login, null);
+  t.equal(keep.read(), null);
   t.equal((await s.http('GET', 'users/me', undefined, { token: access })).status, 401);
 });
 
@@ -240,13 +245,7 @@ t.test('a login that is ended elsewhere closes the chat for good', async (t) => 
 t.test('tabs that share a login and refresh at once all stay signed in', async (t) => {
   const s = await server(t);
   await s.account('ann');
-  let login: string | null = null;
-  const keep = {
-    read: () => login,
-    write: (kept: string | null) => {
-      login = kept;
-    },
-  };
+  const keep = keptLogin();
   const first = new Session({ url: s.url, keep });
   await first.signIn('ann', 'correct horse battery');
   const tabs = Array.from({ length: 5 }, () => new Session({ url: s.url, keep }));

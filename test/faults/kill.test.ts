@@ -1,9 +1,7 @@
 // kill -9, at any moment and at the worst ones: what was acknowledged is there, numbered once.
-import { watch } from 'node:fs';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type ServerOptions, type ServerProcess, startProgram, startServer, temporaryFolder } from '../kit/process.ts';
-import { soon } from '../kit/waiting.ts';
+import { nextWrite, soon } from '../kit/waiting.ts';
 import { isReady, Run } from './run.ts';
 
 const KILLS = 200;
@@ -57,16 +55,15 @@ async function killAt(moment: (typeof MOMENTS)[number], server: ServerProcess, r
   const { random } = run;
   if (moment === 'greeting') await run.after(1 + random.whole(4), isReady);
   else await run.after(1 + random.whole(random.chance(0.1) ? 600 : 60));
-  if (moment === 'log' || moment === 'store') await writtenTo(join(server.dataDir, `${moment}.db-wal`));
+  if (moment === 'log' || moment === 'store') await writtenTo(server.dataDir, `${moment}.db-wal`);
   run.part();
   await server.kill('SIGKILL');
 }
 
 /** Resolves when something is next written to a file. */
-async function writtenTo(file: string): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<unknown>();
-  const watcher = watch(file, resolve);
-  await soon(promise, () => `nothing is written to ${file}`).finally(() => watcher.close());
+async function writtenTo(folder: string, name: string): Promise<void> {
+  const next = nextWrite(folder, name);
+  await soon(next.written, () => `nothing is written to ${name}`).finally(next.stop);
 }
 
 async function killWhileStarting(t: Test, options: ServerOptions, afterMs: number): Promise<void> {

@@ -1,13 +1,12 @@
 // Does to a stage what a schedule says, and tells what it did. A fault begins at its moment, lasts, and is mended; what it
 // was is told whether anything came of it or not.
-import { watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startProgram } from '../kit/process.ts';
 import type { TcpProxy } from '../kit/tcp-proxy.ts';
-import { soon } from '../kit/waiting.ts';
+import { nextWrite, soon } from '../kit/waiting.ts';
 import { beginAnew } from './cluster-run.ts';
 import type { Event } from './evidence.ts';
 import { isOk, isReady, type Run } from './run.ts';
@@ -101,13 +100,9 @@ export class Nemesis {
 
   async #writtenTo(name: string): Promise<void> {
     if (!(this.#stage instanceof EmbeddedStage)) return;
-    const { promise, resolve } = Promise.withResolvers<unknown>();
-    // The folder: a server that is just starting may not have made the file yet.
-    const watcher = watch(this.#stage.dataDir, (_what, changed) => {
-      if (changed === name) resolve(undefined);
-    });
-    await Promise.race([promise, delay(PATIENCE_MS)]);
-    watcher.close();
+    const next = nextWrite(this.#stage.dataDir, name);
+    await Promise.race([next.written, delay(PATIENCE_MS)]);
+    next.stop();
   }
 
   // ---- faults ----------------------------------------------------------------------------------------------------

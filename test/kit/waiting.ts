@@ -1,4 +1,5 @@
 // Waiting for what a test expects: on events, or by asking again; always with a generous end that says what was seen.
+import { watch } from 'node:fs';
 
 /** Only a run that hangs gets there. */
 export const WAIT_MS = 30_000;
@@ -28,4 +29,13 @@ export async function eventually<Value>(check: () => Value | Promise<Value>, eve
     }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
+}
+
+/** When a file of a folder is next written to; it may not be there yet. */
+export function nextWrite(folder: string, name: string): { readonly written: Promise<void>; stop(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const watcher = watch(folder, (_what, changed) => {
+    if (changed === name) resolve();
+  });
+  return { written: promise, stop: () => watcher.close() };
 }

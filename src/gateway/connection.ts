@@ -33,8 +33,8 @@ export interface Shared {
 }
 
 const NOTHING = Buffer.alloc(0);
-/** Pushes of a conversation are held off up to a seq; ALL: until the client has pulled. */
-const ALL: Seq = Number.POSITIVE_INFINITY;
+/** Why a conversation's pushes are held off: up to this seq it has them, until it has pulled, until they are replayed. */
+type HeldOff = Seq | 'behind' | 'replaying';
 
 /** What only connections that send something need. */
 class Activity {
@@ -68,7 +68,7 @@ export class Connection implements Receiver {
   /** Bytes read when the wheel last passed, and how many passes nothing has come since. */
   heardBytes = 0;
   silentPasses = 0;
-  #heldOff: Map<ConvId, Seq> | null = null;
+  #heldOff: Map<ConvId, HeldOff> | null = null;
   #activity: Activity | null = null;
 
   constructor(ws: WebSocket, socket: Socket, address: string, shared: Shared, wants: ReadonlySet<Want>) {
@@ -114,7 +114,7 @@ export class Connection implements Receiver {
   #isHeldOff(conv: ConvId, lastSeq: Seq): boolean {
     const until = this.#heldOff?.get(conv);
     if (until === undefined) return false;
-    if (lastSeq <= until) return true;
+    if (typeof until === 'string' || lastSeq <= until) return true;
     this.#heldOff?.delete(conv);
     return false;
   }
@@ -124,17 +124,22 @@ export class Connection implements Receiver {
   /** From now on the conversation's changes are not pushed: the client pulls. */
   fallBehind(conv: ConvId): void {
     this.#shared.counters.behind++;
-    this.holdOff(conv);
+    this.holdOff(conv, 'behind');
     this.send({ t: 'behind', conv, seq: this.#shared.head(conv) });
   }
 
-  holdOff(conv: ConvId, until: Seq = ALL): void {
+  holdOff(conv: ConvId, until: HeldOff): void {
     this.#heldOff ??= new Map();
     this.#heldOff.set(conv, until);
   }
 
   isBehind(conv: ConvId): boolean {
-    return this.#heldOff?.get(conv) === ALL;
+    return this.#heldOff?.get(conv) === 'behind';
+  }
+
+  /** What it missed comes from the store yet. A `sync` of its own meanwhile does not end that. */
+  isReplaying(conv: ConvId): boolean {
+    return this.#heldOff?.get(conv) === 'replaying';
   }
 
   /** The client has everything up to a seq: pushes go on at the next one, which may still wait in a room's queue. */

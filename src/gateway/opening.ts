@@ -147,7 +147,7 @@ function goLive(
     more: listed.length < conversations.length,
   });
   for (const conversation of conversations) holdOffBacklog(connection, conversation, context);
-  for (const conv of hub.leaving(user)) connection.holdOff(conv);
+  for (const conv of hub.leaving(user)) connection.holdOff(conv, 'behind');
   const since: Since = { epoch: hello.since?.epoch ?? '', stale, forgotten: [] };
   for (const [conv, cursor] of Object.entries(hello.since?.convs ?? {})) {
     resume(connection, conv as ConvId, cursor, since, context);
@@ -204,13 +204,13 @@ function resume(connection: Connection, conv: ConvId, cursor: Seq, since: Since,
   if (cursor === head) return connection.send({ t: 'caught_up', conv, seq: head });
   const recent = context.reads.recent(conv, cursor);
   if (recent !== null) return sendReplay(connection, conversation, recent, context);
-  connection.holdOff(conv);
+  connection.holdOff(conv, 'replaying');
   since.forgotten.push({ conversation, cursor });
 }
 
 /** The client forgets what it holds of the conversation and pulls; until then it is behind. */
 export function sendReset(connection: Connection, conversation: Conversation, { log }: Context): void {
-  connection.holdOff(conversation.id);
+  connection.holdOff(conversation.id, 'behind');
   connection.send({ t: 'reset', conv: conversation.id, seq: conversation.head.seq, epoch: log.state().epoch });
 }
 
@@ -224,13 +224,13 @@ async function replayOne(connection: Connection, { conversation, cursor }: Misse
   try {
     await context.reads.replay(conversation, cursor, MAX_REPLAY, (changes) => {
       const user = connection.user;
-      if (!connection.isOpen || user === null || !conversation.has(user.id) || !connection.isBehind(id)) return;
+      if (!connection.isOpen || user === null || !conversation.has(user.id) || !connection.isReplaying(id)) return;
       if (changes === null) connection.fallBehind(id);
       else sendReplay(connection, conversation, changes, context);
     });
   } catch {
     // The store cannot be asked: the client's own pull will say so, and find out when it can.
-    if (connection.isOpen && connection.isBehind(id)) connection.fallBehind(id);
+    if (connection.isOpen && connection.isReplaying(id)) connection.fallBehind(id);
   }
 }
 

@@ -171,3 +171,25 @@ t.test('what memory does not hold any more is replayed from the store, while oth
     t.equal(device.pushes.filter((push) => push.t === 'caught_up').length, 1);
   }
 });
+
+t.test('a pull of what is about to be replayed does not end the replay', async (t) => {
+  const own = await server(t);
+  const [ann, bob] = await own.clients('ann', 'bob');
+  const groups = await Promise.all(Array.from({ length: 30 }, () => groupOf(ann, bob)));
+  const writeAll = (from: Client) =>
+    Promise.all(groups.flatMap((group) => Array(9).fill(group)).map((group) => from.send(group, 'missed')));
+  await writeAll(ann);
+  const since = { epoch: bob.ready.epoch, convs: Object.fromEntries(groups.map((group) => [group, 1])) };
+  await own.restart('SIGTERM');
+  const [writer, device] = await Promise.all([ann.device(), bob.device({ since })]);
+  const pulls = groups.slice(-4).map((group) => device.sync(group, 1));
+  await Promise.all([...pulls, writeAll(writer)]);
+  for (const group of groups) {
+    await device.next('message', { conv: group, seq: 19 });
+    t.same(
+      seqs(device, group),
+      Array.from({ length: 18 }, (_, index) => index + 2),
+    );
+  }
+  t.equal(device.pushes.filter((push) => push.t === 'caught_up').length, groups.length);
+});

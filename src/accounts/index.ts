@@ -13,7 +13,6 @@ export { watchEnded } from './ended.ts';
 export type { Names } from './names.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
 export { type Me, type People, profileOf } from './people.ts';
-export { type InTurn, queue } from './queue.ts';
 export * from './rules.ts';
 export type { SignedIn, SignIn } from './sign-in.ts';
 export type { Caller, Claims, Tokens } from './tokens.ts';

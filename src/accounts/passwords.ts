@@ -2,7 +2,7 @@
 // 19 MiB and a core: as many at once as there are cores, and a bounded number waiting.
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { queue } from './queue.ts';
+import { queue } from '../queue.ts';
 
 interface Parameters {
   readonly memoryKib: number;

@@ -6,7 +6,6 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
-import { queue } from '../accounts/index.ts';
 import type { Counters } from '../counters.ts';
 import { ChatError, type ErrorCode, errorEntry } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -15,6 +14,7 @@ import type { Welcome } from '../protocol/answers.ts';
 import { decode, type Refused } from '../protocol/codec.ts';
 import type { Millis, SessionId } from '../protocol/ids.ts';
 import { AUTH_TIMEOUT_MS, FLOOD_BURSTS, HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_TEXT } from '../protocol/limits.ts';
+import { queue } from '../queue.ts';
 import { Connection, type Shared } from './connection.ts';
 import type { Context } from './context.ts';
 import { dispatch } from './dispatch.ts';
@@ -103,10 +103,10 @@ export class Gateway {
       onOffence: (connection, code, reason) => this.#onOffence(connection, code, reason),
     };
     const { hub, directory } = domain;
-    hub.onNewcomers = (conv, users) => introduce(conv, users, domain);
     this.#unsubscribes = [
       signals.subscribe((signal) => onSignal(signal, hub, directory)),
       domain.presence.subscribe((told) => onPresence(told, hub, directory)),
+      hub.subscribe((conv, users) => introduce(conv, users, domain)),
     ];
   }
 

@@ -39,6 +39,8 @@ export class LocalUser<Connection extends Receiver = Receiver> {
   }
 }
 
+type NewcomersListener = (conv: ConvId, users: readonly UserId[]) => void;
+
 type Step<User> =
   | { readonly is: 'changes'; readonly frames: Buffer; readonly count: number; readonly lastSeq: Seq }
   | { readonly is: 'ephemeral'; readonly frame: Buffer; readonly kind: Want; readonly except: UserId }
@@ -65,8 +67,7 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
   readonly #rooms = new Map<ConvId, Room<LocalUser<Connection>>>();
   /** Rooms with a queue, served in turn. */
   #busy: Room<LocalUser<Connection>>[] = [];
-  /** Is told who has become a member, wherever they are connected. */
-  onNewcomers: (conv: ConvId, users: readonly UserId[]) => void = () => {};
+  readonly #onNewcomers = new Set<NewcomersListener>();
 
   constructor(flusher: Flusher, directory: () => Directory) {
     this.#flusher = flusher;
@@ -79,6 +80,12 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
 
   get users(): IterableIterator<LocalUser<Connection>> {
     return this.#users.values();
+  }
+
+  /** Calls with those who have become members, wherever they are connected. @returns what ends that */
+  subscribe(listener: NewcomersListener): () => void {
+    this.#onNewcomers.add(listener);
+    return () => void this.#onNewcomers.delete(listener);
   }
 
   hasLocal(conv: ConvId): boolean {
@@ -152,7 +159,7 @@ export class Hub<Connection extends Receiver = Receiver> implements Audience {
     if (body.t === 'conv' && body.deleted) this.#dissolve(change, frame);
     if (body.t === 'member' && body.what === 'role') return;
     const newcomers = states.filter(({ role }) => isMember(role)).map(({ user }) => user);
-    if (newcomers.length > 0) this.onNewcomers(change.conv, newcomers);
+    if (newcomers.length > 0) for (const listener of this.#onNewcomers) listener(change.conv, newcomers);
   }
 
   /** Invitations end with the conversation. */

@@ -6,12 +6,13 @@ import { codeOf, readSources, type Source, toSource } from '../kit/source.ts';
 const sources = readSources();
 
 /** Known to all, and knowing nobody. */
-const FOR_ALL = ['errors', 'counters'];
+const FOR_ALL = ['errors', 'counters', 'queue'];
 
 /** Folders that are not the domain, with what each may import beside itself and those. All others are the domain. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   counters: [],
+  queue: [],
   protocol: [],
   ports: ['protocol'],
   config: [],

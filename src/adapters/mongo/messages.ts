@@ -10,6 +10,7 @@ import type { Database } from './database.ts';
 import type { ChangeDoc, MemberDoc, PartDoc } from './documents.ts';
 import { type HeadRow, headsOf, LAST_SEQ, lastChange } from './heads.ts';
 import type { Applier } from './store-apply.ts';
+import { shared } from './waves.ts';
 
 /** An item of a page, at its place in the page's order; or, once in each answer, the head of the conversation. */
 type Row =
@@ -130,11 +131,11 @@ export function mongoMessages(database: Database, applier: Applier): MessageStor
   return {
     apply: (changes, upTo, epochs = []) => applier.apply({ changes, upTo, epochs }),
 
-    async watermark() {
+    watermark: shared(async () => {
       const position: number[] = [];
-      for (const { _id, offset } of await database.read<PartDoc>('parts', [])) position[_id] = offset;
+      for (const { _id, offset } of await database.find<PartDoc>('parts', {})) position[_id] = offset;
       return Array.from(position, (offset) => offset ?? 0);
-    },
+    }),
 
     async changes(conv, after, limit) {
       const rows = await database.read<Row>('changes', MESSAGE_READS.changes(conv, after, limit));

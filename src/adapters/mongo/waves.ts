@@ -52,6 +52,15 @@ export function inWaves<Key, Found>(
     });
 }
 
+/** As `inWaves`, of a read that is the same for all. */
+export function shared<Answer>(read: () => Promise<Answer>): () => Promise<Answer> {
+  const ask = inWaves(
+    async () => [await read()],
+    () => null,
+  );
+  return async () => (await ask([null]))[0] as Answer;
+}
+
 function nextOf<Key, Found>(waiting: Call<Key, Found>[]): Call<Key, Found>[] {
   let keys = 0;
   const end = waiting.findIndex((call) => {

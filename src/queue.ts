@@ -1,6 +1,6 @@
 // Work that has to wait for its turn: so many at once, and a bounded number waiting. Hashing of passwords, since each takes
 // memory and a core; greetings, since all clients of a node that ends come to the others in the same second.
-import { ChatError } from '../errors.ts';
+import { ChatError } from './errors.ts';
 
 const RETRY_AFTER_MS = 2_000;
 

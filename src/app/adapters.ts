@@ -41,6 +41,6 @@ export interface Others {
   readonly parts: number;
   /** Whether this node carries the log into the store. */
   readonly persists: boolean;
-  /** The live nodes that do. */
-  carriers(): Promise<readonly string[]>;
+  /** By part, the live nodes that do, and read it: one that is cut off from the log carries nothing. */
+  carriers(): Promise<readonly (readonly string[])[]>;
 }

@@ -53,7 +53,12 @@ export async function openCluster(
       node,
       parts: config.partitions,
       persists,
-      carriers: async () => (await store.logRecord.liveNodes()).flatMap((live) => (live.persists ? [live.node] : [])),
+      carriers: async () => {
+        const live = (await store.logRecord.liveNodes()).filter((report) => report.persists);
+        return Array.from({ length: config.partitions }, (_, part) =>
+          live.filter(({ runs }) => typeof runs[part] === 'string').map((report) => report.node),
+        );
+      },
     },
     missing: () => log?.missing ?? [],
     setAside: (change, error) => {

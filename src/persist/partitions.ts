@@ -1,6 +1,7 @@
-// Which parts of the log this node carries into the store. Every part has one carrier: the live node with the highest hash
-// (rendezvous), so nobody need agree and a node that comes or goes moves only its own share. Two that both believe it do each
-// other no harm: the store takes a change once (laws 1 and 3 of the store), so there is no lock to hold or to lose.
+// Which parts of the log this node carries into the store. Every part has one carrier: of the live nodes that read it the one
+// with the highest hash (rendezvous), so nobody need agree and a node that comes or goes moves only its own share. Two that
+// both believe it do each other no harm: the store takes a change once (laws 1 and 3 of the store), so there is no lock to hold
+// or to lose.
 import type { Clock } from '../ports/clock.ts';
 import type { Millis } from '../protocol/ids.ts';
 import type { Persister } from './persister.ts';
@@ -13,8 +14,8 @@ interface Options {
   readonly node: string;
   readonly parts: number;
   readonly clock: Clock;
-  /** The live nodes that carry anything at all. */
-  carriers(): Promise<readonly string[]>;
+  /** By part, the live nodes that may carry it: those that read it. */
+  carriers(): Promise<readonly (readonly string[])[]>;
   /** A carrier of one part, from where the store is. */
   carrier(part: number): Persister;
   /** A carrier has failed and is started again. */
@@ -57,10 +58,13 @@ export class Partitions {
     const { carriers, node, parts } = this.#options;
     if (this.#isStopped) return;
     // Who lives cannot be told: everything goes on as it was.
-    const live = await carriers().catch(() => null);
-    if (live === null || this.#isStopped) return;
+    const readers = await carriers().catch(() => null);
+    if (readers === null || this.#isStopped) return;
     for (let part = 0; part < parts; part++) {
-      const isMine = carrierOf(part, [...live, node]) === node;
+      const carrier = carrierOf(part, readers[part] ?? []);
+      // Nobody reads it: the log cannot be asked.
+      if (carrier === undefined) continue;
+      const isMine = carrier === node;
       if (isMine && !this.#running.has(part)) this.#begin(part);
       else if (!isMine && this.#running.has(part)) await this.#end(part);
     }

@@ -88,6 +88,8 @@ export class Persister {
     this.#wake();
     this.#options.clock.after(STOP_MS, () => {
       this.#isGivenUp = true;
+      // What it waits for may never come: this node may be cut off from the log.
+      void this.#tail?.return();
     });
     if (this.#isOver()) await this.#tail?.return();
   }

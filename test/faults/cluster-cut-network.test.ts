@@ -1,6 +1,8 @@
 // The network between one node and Redis fails in every way a network can, while the other node is well.
 import t, { type Test } from 'tap';
+import { cluster } from '../kit/nodes.ts';
 import type { TcpProxy } from '../kit/tcp-proxy.ts';
+import { eventually } from '../kit/waiting.ts';
 import { conclude, startRun } from './cluster-run.ts';
 import type { Event } from './evidence.ts';
 import { isOk, isRefused, type Run } from './run.ts';
@@ -68,3 +70,19 @@ for (const [name, happen] of Object.entries(WEATHERS)) {
     },
   );
 }
+
+t.test(
+  'what a node that is cut off would carry into the store the other carries, and it ends in good order',
+  async (t) => {
+    const { pair } = await cluster(t, { hasProxies: true });
+    const [one, other] = pair;
+    const ann = await other.client('ann');
+    // In many parts, of which each node carries some.
+    const groups = await Promise.all(Array.from({ length: 40 }, () => ann.group([])));
+    await eventually(async () => (await other.lag()) === 0);
+    one.proxy.cut();
+    for (const group of groups) await ann.send(group, 'while it is cut off');
+    await eventually(async () => (await other.lag()) === 0);
+    t.same(await one.kill('SIGTERM'), { code: 0, signal: null });
+  },
+);

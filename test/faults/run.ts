@@ -105,7 +105,7 @@ export class Run {
 
   async #readAll(): Promise<void> {
     const { groups, room, history } = this.world;
-    await eventually(() => this.writers.every(({ isLive }) => isLive) && this.#isEven());
+    await eventually(() => (this.writers.every(({ isLive }) => isLive) && this.#isEven()) || this.#unrest());
     history.add({ is: 'quiet' });
     for (const writer of this.writers) {
       for (const conv of [...groups, room]) this.#finals.push(await writer.readAll(conv));
@@ -122,9 +122,19 @@ export class Run {
   }
 
   #isEven(): boolean {
-    const convs = [...this.world.groups, this.world.room];
-    const told = this.writers.map((writer) => convs.map((conv) => writer.cursors()[conv]).join());
-    return new Set(told).size === 1;
+    return new Set(this.writers.map((writer) => this.#placesOf(writer))).size === 1;
+  }
+
+  #placesOf(writer: Writer): string {
+    return [...this.world.groups, this.world.room].map((conv) => writer.cursors()[conv]).join(' ');
+  }
+
+  /** @throws who is where */
+  #unrest(): never {
+    const told = this.writers.map((writer) => {
+      return `${writer.account.name} ${writer.isLive ? 'live' : 'not live'} at ${this.#placesOf(writer)}`;
+    });
+    throw new Error(`they do not come to rest: ${told.join('; ')}`);
   }
 
   async end(): Promise<void> {

@@ -109,6 +109,11 @@ export class Writer {
     await this.settle();
   }
 
+  /** The newest page of a conversation. To be called while paused. */
+  async readNewest(conv: string): Promise<void> {
+    await this.#session?.connection.ask('history', { t: 'history', conv });
+  }
+
   /** Everything there is of a conversation. To be called while paused. */
   async readAll(conv: string): Promise<FinalRead> {
     const connection = this.#session?.connection;

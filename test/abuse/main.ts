@@ -89,7 +89,13 @@ function breakOff(signal: NodeJS.Signals): void {
 
 /** Runs everything in one mode. Failures are told as they come. */
 async function runIn(mode: Mode, seed: number, folder: string): Promise<Ended> {
-  const env = { ...process.env, CHAT_TEST_MODE: mode, CHAT_TEST_SEED: String(seed), TMPDIR: folder };
+  const env = {
+    ...process.env,
+    CHAT_TEST_MODE: mode,
+    CHAT_TEST_WHOLE: '1',
+    CHAT_TEST_SEED: String(seed),
+    TMPDIR: folder,
+  };
   const child = spawn(process.execPath, ['test/run.ts', 'test/abuse'], {
     cwd: ROOT,
     env,

@@ -1,9 +1,11 @@
 // Promise 4 over two nodes: what was answered `ok` on one is in what the other serves, at once and every time.
+
 import t from 'tap';
 import type { Client } from '../kit/client.ts';
 import { cluster } from '../kit/nodes.ts';
+import { often } from '../kit/often.ts';
 
-const MESSAGES = 10_000;
+const MESSAGES = often(10_000, 2_000);
 /** Conversations side by side, each with one who writes and one who reads. */
 const LANES = 16;
 

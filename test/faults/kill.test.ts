@@ -1,12 +1,14 @@
 // kill -9, at any moment and at the worst ones: what was acknowledged is there, numbered once.
+
 import t, { type Test } from 'tap';
+import { often } from '../kit/often.ts';
 import { type ServerOptions, type ServerProcess, startProgram, startServer, temporaryFolder } from '../kit/process.ts';
 import { nextWrite, soon } from '../kit/waiting.ts';
 import { isReady, Run } from './run.ts';
 
-const KILLS = 200;
+const KILLS = often(200, 40);
 /** Every so many kills the files are compared with everything seen so far. */
-const CHECK_EVERY = 50;
+const CHECK_EVERY = often(50, 20);
 
 /** Starts take half the time. */
 const COMPILED = new URL('../../node_modules/.cache/compiled', import.meta.url).pathname;
@@ -21,7 +23,7 @@ t.setTimeout(600_000);
 const MOMENTS = ['acks', 'acks', 'acks', 'log', 'log', 'store', 'store', 'greeting'] as const;
 
 t.test(
-  'kill -9 of the server 200 times while four clients write: nothing acknowledged is lost, no number twice, dense at the end',
+  `kill -9 of the server ${KILLS} times while four clients write: nothing acknowledged is lost, no number twice, dense at the end`,
   async (t) => {
     const options: ServerOptions = {
       dataDir: await temporaryFolder(t),

@@ -1,13 +1,15 @@
 // F1 at named points, one process: kill -9 exactly where a commit is half written, written and not synced, or durable and
 // not yet told to anybody.
+
 import t from 'tap';
+import { often } from '../kit/often.ts';
 import { requireStrace } from '../kit/power.ts';
 import { type ServerOptions, startServer, temporaryFolder } from '../kit/process.ts';
 import { soon } from '../kit/waiting.ts';
 import { killAt } from './points.ts';
 import { Run } from './run.ts';
 
-const KILLS = 10;
+const KILLS = often(10, 4);
 
 /** Starts take half the time. */
 const COMPILED = new URL('../../node_modules/.cache/compiled', import.meta.url).pathname;

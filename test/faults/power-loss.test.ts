@@ -1,8 +1,10 @@
 // Power loss: of every file there is only what was synced, and of the rest nothing, zeros or pieces. What clients were told
 // is there all the same; and a disk that lies about a few syncs is found out, so the test can fail.
+
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { often } from '../kit/often.ts';
 import {
   type Act,
   Disk,
@@ -22,7 +24,7 @@ import { check } from './checker.ts';
 import { dumpFolder } from './dump.ts';
 import { Run } from './run.ts';
 
-const CUTS = 24;
+const CUTS = often(24, 8);
 /** Syncs that a lying disk has not done: of the log's last commits, and of the store's. */
 const LIES = 20;
 
@@ -110,7 +112,7 @@ t.test('files truncated to the last fsync: nothing acknowledged is lost', async 
 });
 
 /** Moments at which the power is cut in hindsight. */
-const HINDSIGHTS = 150;
+const HINDSIGHTS = often(150, 40);
 
 t.test('whenever the power goes, what had been sent to anybody by then is on the disk', async (t) => {
   const dataDir = await realpath(await temporaryFolder(t));

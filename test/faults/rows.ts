@@ -67,7 +67,7 @@ export class Rows {
   }
 
   async #file(file: string, mongoUrl: string): Promise<RowResult> {
-    const env = { ...cleanEnv(), CHAT_TEST_MONGO_URL: mongoUrl };
+    const env = { ...cleanEnv(), CHAT_TEST_MONGO_URL: mongoUrl, CHAT_TEST_WHOLE: '1' };
     const child = spawn(process.execPath, [RUNNER, file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child = child;
     const output = await text(child.stdout);

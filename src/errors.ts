@@ -8,8 +8,10 @@ interface Entry {
   readonly fate: Fate;
   /** HTTP status (RFC 9110); none where the code cannot occur over HTTP. */
   readonly http?: number;
-  /** Worth repeating with the same id; such answers carry `after`, ms, where a time is known. */
+  /** Worth repeating with the same id. */
   readonly retry?: true;
+  /** When, in ms, where nothing better is known. */
+  readonly afterMs?: number;
   /** Close code when the connection ends with it, at once (fate close) or when repeated (fate reply). */
   readonly closes?: number;
   /** What a person reads. Never holds internals. */
@@ -41,8 +43,8 @@ export const ERRORS = {
     message: 'This kind of content is not taken here.',
   },
   rate_limited: { fate: 'reply', http: 429, retry: true, closes: 4004, message: 'Too many requests.' },
-  overloaded: { fate: 'reply', http: 503, retry: true, message: 'The server cannot take this now.' },
-  unavailable: { fate: 'reply', http: 503, retry: true, message: 'This cannot be done at the moment.' },
+  overloaded: { fate: 'reply', http: 503, retry: true, afterMs: 1_000, message: 'The server cannot take this now.' },
+  unavailable: { fate: 'reply', http: 503, retry: true, afterMs: 1_000, message: 'This cannot be done at the moment.' },
   internal: { fate: 'reply', http: 500, retry: true, message: 'Something went wrong on the server.' },
 } as const satisfies Record<string, Entry>;
 
@@ -72,7 +74,7 @@ export function closeName(code: number): CloseReason | undefined {
 export interface ErrorDetail {
   /** The request's field that is at fault. */
   readonly field?: string;
-  /** Repeat after this many milliseconds. */
+  /** Repeat after this many milliseconds; where not told, after the table's. */
   readonly afterMs?: number;
   /** What a person reads instead of the table's text. Never internals. */
   readonly message?: string;
@@ -91,7 +93,7 @@ export class ChatError extends Error {
     this.name = 'ChatError';
     this.code = code;
     this.field = detail.field;
-    this.afterMs = detail.afterMs;
+    this.afterMs = detail.afterMs ?? errorEntry(code).afterMs;
   }
 }
 

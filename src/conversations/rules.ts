@@ -66,7 +66,6 @@ export function decideConversationWrite(
 export function decideCreate(user: UserId, write: Create): readonly Draft[] {
   const { kind, title, topic, others } = write;
   checkFields({ title, topic });
-  if (others.includes(user)) throw new ChatError('bad_frame', { field: 'members', message: 'Leave yourself out.' });
   if (others.length > MAX_USERS_PER_REQUEST) throw new ChatError('too_large', { field: 'members' });
   if (kind === 'direct' && others.length !== 1) throw new ChatError('bad_frame', { field: 'members' });
   if (kind === 'direct' && (title ?? topic ?? write.public) !== undefined)

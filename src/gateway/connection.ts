@@ -101,8 +101,8 @@ export class Connection implements Receiver {
     else this.fallBehind(conv);
   }
 
-  pushEphemeral(frame: Buffer, kind: Want): void {
-    if (!this.wants.has(kind)) return;
+  pushEphemeral(frame: Buffer, kind: Want | null): void {
+    if (kind !== null && !this.wants.has(kind)) return;
     if (!this.#outbox.offer(frame, this.#shared.outboxBytes >> 1)) this.#shared.counters.dropped++;
   }
 

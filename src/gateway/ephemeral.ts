@@ -81,7 +81,7 @@ function onMark(
   const own = hub.user(user)?.connections ?? [];
   if (own.length === 0) return;
   const frame = frameOf({ t: 'unread', conv, read, n: conversation.head.n });
-  for (const connection of own) if (connection.activity.name !== by) connection.pushEphemeral(frame, 'receipts');
+  for (const connection of own) if (connection.activity.name !== by) connection.pushEphemeral(frame, null);
 }
 
 /** The sessions were logged out, here or elsewhere. */

@@ -279,13 +279,14 @@ function asksForWebSocket({ headers }: IncomingMessage): boolean {
 }
 
 function refuseUpgrade(socket: Duplex, code: ErrorCode): void {
-  const { http: status = 400, message: title } = errorEntry(code);
+  const { http: status = 400, message: title, afterMs } = errorEntry(code);
   const type = `urn:chatterbox:error:${code}`;
   const body = JSON.stringify({ type, title, status, code, detail: title, requestId: randomUUID() });
   socket.on('error', () => {});
   // The server's sockets stay half open: who keeps its own side open would hold this one for ever.
   socket.once('finish', () => socket.destroy());
+  const retryAfter = afterMs === undefined ? '' : `Retry-After: ${afterMs / 1_000}\r\n`;
   socket.end(
-    `HTTP/1.1 ${status} ${code}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${code}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${retryAfter}Connection: close\r\n\r\n${body}`,
   );
 }

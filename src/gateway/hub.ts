@@ -18,8 +18,8 @@ const SLICE = 256;
 export interface Receiver {
   /** Frames of `count` changes of a conversation, the last one `lastSeq`. */
   pushChanges(conv: ConvId, frames: Buffer, count: number, lastSeq: Seq): void;
-  /** May be dropped. */
-  pushEphemeral(frame: Buffer, kind: Want): void;
+  /** May be dropped. Null: of no kind that can be unwanted. */
+  pushEphemeral(frame: Buffer, kind: Want | null): void;
   /** Not a member any more, or the conversation is no more. */
   pushGone(conv: ConvId, frame: Buffer): void;
 }

@@ -58,6 +58,7 @@ async function load(connection: Connection, hello: Hello, caller: Caller, contex
     if (connection.state !== 'greeting') return;
     if (user.connections.length >= context.maxConnectionsPerUser) return connection.close('too_many_connections');
     connection.wants = hello.want === undefined ? WANT_ALL : wantSet(hello.want);
+    context.wheel.restart(connection);
     context.wheel.watchExpiry(connection, caller.expiresAt);
     goLive(connection, user, { hello, name: account.name, marks, stale }, context);
   } finally {

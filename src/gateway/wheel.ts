@@ -7,6 +7,10 @@ import type { Connection } from './connection.ts';
 
 const TICK_MS = 1_000;
 const SLOTS = HEARTBEAT_MS / TICK_MS;
+/** After a ping its answer has come from whoever is there: who is silent then has been since the last one. */
+const LISTEN_AFTER = 2;
+/** Heartbeats without a sign of life that end a connection. */
+const MAX_SILENT = 2;
 /** RFC 6455 section 5.5.2: an unmasked ping without payload. */
 const PING = Buffer.from([0x89, 0x00]);
 
@@ -26,8 +30,21 @@ export class Wheel {
   }
 
   add(connection: Connection): void {
-    (this.#slots[this.#turn] as Set<Connection>).add(connection);
+    this.#enter(connection);
     this.#opening.set(connection, this.#clock.monotonic() + AUTH_TIMEOUT_MS);
+  }
+
+  /** It has just been heard of: the next ping is a whole heartbeat away. */
+  restart(connection: Connection): void {
+    this.#slots.some((slot) => slot.delete(connection));
+    this.#enter(connection);
+  }
+
+  #enter(connection: Connection): void {
+    (this.#slots[this.#turn] as Set<Connection>).add(connection);
+    connection.heardBytes = connection.socket.bytesRead;
+    // It is listened to once before its first ping.
+    connection.silentPasses = -1;
   }
 
   /** Lets go of a connection at once: kept until its token's time, it would outlive its socket by days. */
@@ -52,7 +69,9 @@ export class Wheel {
 
   #tick(): void {
     this.#turn = (this.#turn + 1) % SLOTS;
-    for (const connection of this.#slots[this.#turn] as Set<Connection>) beat(connection);
+    for (const connection of this.#slots[this.#turn] as Set<Connection>) ping(connection);
+    for (const connection of this.#slots[(this.#turn + SLOTS - LISTEN_AFTER) % SLOTS] as Set<Connection>)
+      listen(connection);
     this.#closeSilentOpenings();
     this.#closeExpired();
   }
@@ -88,11 +107,14 @@ function secondOf(time: Millis): number {
   return Math.ceil(time / 1_000);
 }
 
+function ping({ socket }: Connection): void {
+  if (socket.writableLength === 0) socket.write(PING);
+}
+
 /** Anything received counts as life: a pong is not looked for. */
-function beat(connection: Connection): void {
+function listen(connection: Connection): void {
   const heardBytes = connection.socket.bytesRead;
   connection.silentPasses = heardBytes === connection.heardBytes ? connection.silentPasses + 1 : 0;
   connection.heardBytes = heardBytes;
-  if (connection.silentPasses >= 2) return connection.close('no_pong');
-  if (connection.socket.writableLength === 0) connection.socket.write(PING);
+  if (connection.silentPasses >= MAX_SILENT) connection.close('no_pong');
 }

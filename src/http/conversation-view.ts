@@ -1,6 +1,6 @@
 // Conversations as HTTP shows them: to their members, and to those invited, who see what they are called.
 import Type from 'typebox';
-import type { Conversation } from '../conversations/index.ts';
+import type { Conversation, Create } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
 import type { Freshness } from '../messages/index.ts';
 import type { ReadyConv } from '../protocol/answers.ts';
@@ -55,6 +55,21 @@ export function viewOf(conversation: Conversation, user: UserId, read: number): 
     n: head.n,
     read: Math.min(read, head.n),
     ...(peer === undefined ? {} : { peer }),
+  };
+}
+
+/** One that was made, as its maker was told at first: for a repeat after they left it, or it was deleted. */
+export function firstView({ conv, kind, title, topic, public: isPublic }: Create): ConversationView {
+  return {
+    conv,
+    kind,
+    ...(title === undefined ? {} : { title }),
+    ...(topic === undefined ? {} : { topic }),
+    ...(kind === 'room' ? { public: isPublic ?? false } : {}),
+    role: 'owner',
+    seq: 1,
+    n: 0,
+    read: 0,
   };
 }
 

@@ -13,6 +13,7 @@ import {
   compareActivity,
   conversationsOf,
   currentView,
+  firstView,
   listViews,
   readCursor,
   writeCursor,
@@ -82,8 +83,10 @@ export function conversationRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         await requireUsers(domain, creation.others, 'members');
         const written = await write(domain, request, creation);
         await domain.reads.freshness();
-        const conversation = await conversationOf(domain, creation.conv, user);
-        return reply.code(written?.dup ? 200 : 201).send(await currentView(domain, conversation, user));
+        if (!written?.dup) reply.code(201);
+        const conversation = await domain.directory.get(creation.conv);
+        const isIn = conversation?.deleted === false && conversation.standing(user) !== 'none';
+        return isIn ? currentView(domain, conversation, user) : firstView(creation);
       },
     );
 
@@ -169,7 +172,8 @@ export function conversationRoutes(domain: Domain): FastifyPluginAsyncTypebox {
 /** Ids come from what is created, so that repeats, or both sides of a direct at once, meet in the same place. */
 function creationOf(body: Static<typeof Creation>, user: UserId, key: Key | null): Create {
   const { members = [], ...fields } = body;
-  const others = [...new Set(members)];
+  // Who lists everybody lists themselves too.
+  const others = [...new Set(members)].filter((member) => member !== user);
   if (others.length > MAX_USERS_PER_REQUEST) throw new ChatError('too_large', { field: 'members' });
   const [other] = others;
   const isDirect = body.kind === 'direct' && other !== undefined;

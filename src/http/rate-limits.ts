@@ -24,6 +24,17 @@ export async function limitRequests(app: FastifyInstance, ratePerMinute: number,
   });
 }
 
+/** Where it was not the limit of requests that refused but the bucket of all that one does: the numbers are the bucket's. */
+export function tellBucket(error: unknown, reply: FastifyReply, burst: number): void {
+  const isRefusal = error instanceof ChatError && error.code === 'rate_limited' && error.afterMs !== undefined;
+  if (!isRefusal || reply.getHeader('ratelimit-remaining') === 0) return;
+  reply.headers({
+    'ratelimit-limit': burst,
+    'ratelimit-remaining': 0,
+    'ratelimit-reset': Math.ceil((error.afterMs ?? 0) / 1_000),
+  });
+}
+
 /** What registration and login have in common: one count per address. */
 export function authLimit(app: FastifyInstance, ratePerMinute: number): LimitHook {
   if (ratePerMinute === 0) return async () => {};

@@ -15,7 +15,7 @@ import { memberRoutes } from './members.ts';
 import { messageRoutes } from './messages.ts';
 import { enforcePolicies, readCallers } from './policy.ts';
 import { handleClientError, handleError } from './problems.ts';
-import { authLimit, limitRequests } from './rate-limits.ts';
+import { authLimit, limitRequests, tellBucket } from './rate-limits.ts';
 import { userRoutes } from './users.ts';
 import { validatorCompiler } from './validation.ts';
 import { servePage } from './web.ts';
@@ -25,6 +25,8 @@ export interface HttpConfig {
   readonly trustProxy: readonly string[];
   readonly httpRatePerMinute: number;
   readonly authRatePerMinute: number;
+  /** Of the token bucket that writes and reads cost from. */
+  readonly messageBurst: number;
   readonly metricsToken: string | null;
   /** Time for the request line and headers, and for the whole request, to arrive. */
   readonly headersTimeoutMs?: number;
@@ -57,7 +59,10 @@ const CLOSE_MS = 2_000;
 export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   const { config, accounts, hasApi = true } = deps;
   const app = createServer(deps);
-  app.setErrorHandler(handleError);
+  app.setErrorHandler((error, request, reply) => {
+    tellBucket(error, reply, config.messageBurst);
+    handleError(error, request, reply);
+  });
   await protect(app, config);
   readCallers(app, accounts);
   await limitRequests(app, config.httpRatePerMinute, deps.tallies);

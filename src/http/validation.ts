@@ -2,17 +2,18 @@
 // in queries and paths whole numbers are read from their one plain spelling. Nothing is clamped, defaulted or left out.
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
-import { Compile, type Validator } from 'typebox/compile';
-import { ChatError } from '../errors.ts';
+import { Compile } from 'typebox/compile';
+import { shapeError } from '../protocol/shape.ts';
 
 const WHOLE_NUMBER = /^(0|[1-9][0-9]{0,15})$/;
 
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
   const isText = httpPart === 'querystring' || httpPart === 'params';
+  const nameless = httpPart === 'body' ? { message: 'The body is one JSON object.' } : {};
   return (given: unknown) => {
     const value = isText ? withNumbers(schema, given) : given;
-    return validator.Check(value) ? { value } : { error: shapeError(validator, value, httpPart) };
+    return validator.Check(value) ? { value } : { error: shapeError(validator, value, nameless) };
   };
 };
 
@@ -23,15 +24,4 @@ function withNumbers(schema: TSchema, given: unknown): unknown {
     return [name, isNumber ? Number(value) : value];
   });
   return Object.fromEntries(entries);
-}
-
-function shapeError(validator: Validator, value: unknown, httpPart: string | undefined): ChatError {
-  const errors = validator.Errors(value);
-  const first = errors.find(({ instancePath, keyword }) => instancePath !== '' || keyword === 'required');
-  const missing = (first?.params as { requiredProperties?: string[] } | undefined)?.requiredProperties;
-  const field = first?.instancePath.split('/')[1] ?? missing?.[0];
-  if (field === undefined || field.length > 64) {
-    return new ChatError('bad_frame', httpPart === 'body' ? { message: 'The body is one JSON object.' } : {});
-  }
-  return new ChatError('bad_frame', { field });
 }

@@ -322,11 +322,11 @@ function cutByRev(items: ItemState[], limit: number, to: Seq): { items: readonly
   for (let index = 0; index < items.length; index++) {
     const item = items[index] as ItemState;
     const previous = items[index - 1];
+    bytes += Buffer.byteLength(JSON.stringify(item));
     const full = index >= limit || bytes > MAX_ANSWER_BYTES;
     if (full && previous !== undefined && previous.rev !== item.rev) {
       return { items: items.slice(0, index), to: previous.rev };
     }
-    bytes += Buffer.byteLength(JSON.stringify(item));
   }
   return { items, to };
 }

@@ -4,6 +4,7 @@
 import { Compile, type Validator } from 'typebox/compile';
 import { ChatError } from '../errors.ts';
 import { CLIENT_FRAMES, type ClientFrame, type RequestOf } from './requests.ts';
+import { shapeError } from './shape.ts';
 import { checkMessageText, checkText } from './text.ts';
 
 const validators = new Map<string, Validator>(
@@ -82,19 +83,6 @@ function checkDistinct(ids: readonly string[], field: string): void {
 function checkOneAnchor(frame: RequestOf<'history'>): void {
   const anchors = [frame.before, frame.after, frame.around].filter((anchor) => anchor !== undefined);
   if (anchors.length > 1) throw new ChatError('bad_frame', { message: 'Give one of before, after and around.' });
-}
-
-function shapeError(validator: Validator, frame: object): ChatError {
-  const first = validator.Errors(frame).find((error) => error.instancePath !== '' || error.keyword === 'required');
-  if (first === undefined) return new ChatError('bad_frame');
-  const params = first.params as { requiredProperties?: string[] };
-  const field = firstName(first.instancePath) ?? params.requiredProperties?.[0];
-  return new ChatError('bad_frame', field === undefined || field.length > 64 ? {} : { field });
-}
-
-/** The first name of a JSON Pointer (RFC 6901 section 4: `~1` is a slash, `~0` a tilde). */
-function firstName(pointer: string): string | undefined {
-  return pointer.split('/')[1]?.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
 const OP_TEXT = 0x81;

@@ -186,27 +186,32 @@ const CLOSING: Record<number, Ends> = {
 /** CHAT_OUTBOX_BYTES, and what may wait above it for answers. */
 const MOST_BYTES = 65_536 + 524_288;
 
+/** More than one answer may hold, in small pieces: each answer is as full as it can be. */
+const PIECES = 480;
+
 /**
- * Lets its buffers fill up, asks for as much as may be asked at once, and then something must be told that finds no room.
- * Reads on once the server has closed, to see the close frame.
+ * Lets its buffers fill up to the last bytes, asks for as much as may be asked at once, and then something must be told
+ * that finds no room. Reads on once the server has closed, to see the close frame.
  */
 async function askWithoutReading(): Promise<Client> {
   const own = await server(t, { env: { CHAT_OUTBOX_BYTES: '65536' } });
   const [ann, deaf] = await own.clients('ann', 'deaf');
-  const [loud, quiet] = [await ann.group([deaf]), await ann.group([deaf])];
+  const [loud, quiet, pieces] = [await ann.group([deaf]), await ann.group([deaf]), await ann.group([deaf])];
+  await Promise.all(Array.from({ length: PIECES }, () => ann.send(pieces, 'x'.repeat(160))));
   await deaf.hears(quiet);
   const count = async (metric: string) =>
     Number(
       new RegExp(`^${metric} (\\d+)`, 'm').exec((await own.http('GET', '/metrics')).body.text as string)?.[1] ?? 0,
     );
-  const say = (conv: string) => ann.send(conv, '\u{1f4a7}'.repeat(4_000));
   deaf.socket.pause();
-  while ((await count('chat_behind_total')) === 0) await say(loud);
+  while ((await count('chat_behind_total')) === 0) await ann.send(loud, '\u{1f4a7}'.repeat(4_000));
+  while ((await count('chat_behind_total')) === 1) await ann.send(pieces, 'x');
   deaf.socket.cork();
-  for (let index = 0; index < 4; index++) deaf.request({ t: 'sync', conv: loud, after: 0 }).catch(() => {});
+  for (let index = 0; index < 4; index++)
+    deaf.request({ t: 'sync', conv: pieces, after: 1, limit: 500 }).catch(() => {});
   deaf.socket.uncork();
   await eventually(async () => (await count('chat_outbox_bytes')) > MOST_BYTES);
-  await say(quiet);
+  await ann.send(quiet, 'x');
   await eventually(async () => (await count('chat_closes_total{code="4002"}')) === 1);
   deaf.socket.resume();
   return deaf;

@@ -156,5 +156,7 @@ t.test('one message over HTTP costs a token of the same bucket', async (t) => {
   for (const { body, headers } of refused) {
     t.match(body, { code: 'rate_limited' });
     t.ok(Number(headers.get('retry-after')) >= 1);
+    t.same([headers.get('ratelimit-limit'), headers.get('ratelimit-remaining')], [RATE.CHAT_MESSAGE_BURST, '0']);
+    t.equal(headers.get('ratelimit-reset'), headers.get('retry-after'), 'of the bucket, not of requests a minute');
   }
 });

@@ -163,6 +163,8 @@ t.test('a connection gets the ephemeral kinds it wants, and changes in any case'
     await device.next('message', { seq });
     await device.fence();
   }
-  t.same(new Set(typist.pushes.map((push) => push.t)), new Set(['welcome', 'typing', 'message']));
-  t.same(new Set(quiet.pushes.map((push) => push.t)), new Set(['welcome', 'message']));
+  await bob.read(group, 1);
+  await Promise.all([typist, quiet].map((device) => device.next('unread', { conv: group })));
+  t.same(new Set(typist.pushes.map((push) => push.t)), new Set(['welcome', 'typing', 'message', 'unread']));
+  t.same(new Set(quiet.pushes.map((push) => push.t)), new Set(['welcome', 'message', 'unread']));
 });

@@ -38,6 +38,36 @@ t.test('a group is made once per key, and its members see it', async (t) => {
   t.match(await eve.call('GET', `conversations/${made.body.conv}`), { status: 404, body: { code: 'not_found' } });
 });
 
+t.test('who lists everybody lists themselves too: that is nobody more', async (t) => {
+  const { ann, bob } = await people(t, 'ann', 'bob', 'eve');
+  const made = await ann.call('POST', 'conversations', { kind: 'group', members: [ann.id, bob.id] });
+  t.equal(made.status, 201);
+  const { body } = await ann.call('GET', `conversations/${made.body.conv}/members`);
+  t.same(
+    body.items.map(({ user, role }: { user: string; role: string }) => [user, role]).sort(),
+    [
+      [ann.id, 'owner'],
+      [bob.id, 'member'],
+    ].sort(),
+  );
+  const direct = await ann.call('POST', 'conversations', { kind: 'direct', members: [bob.id, ann.id] });
+  t.match(direct, { status: 201, body: { kind: 'direct', peer: bob.id } });
+});
+
+t.test('a repeated creation gets its first answer also when its maker has left, or it was deleted', async (t) => {
+  const { ann, bob } = await people(t, 'ann', 'bob', 'eve');
+  const body = { kind: 'group', title: 'Tea', members: [bob.id] };
+  const make = (name: string) => ann.call('POST', 'conversations', body, key(name));
+  const { body: left } = await make('make-and-leave');
+  t.equal((await ann.call('PATCH', `conversations/${left.conv}/members/${bob.id}`, { role: 'owner' })).status, 200);
+  t.equal((await ann.call('DELETE', `conversations/${left.conv}/members/${ann.id}`)).status, 204);
+  t.match(await make('make-and-leave'), { status: 200, body: left });
+  const { body: deleted } = await make('make-and-delete');
+  t.equal((await ann.call('DELETE', `conversations/${deleted.conv}`)).status, 204);
+  t.match(await make('make-and-delete'), { status: 200, body: deleted });
+  t.equal((await ann.call('GET', `conversations/${deleted.conv}`)).status, 404, 'and nothing more of it');
+});
+
 t.test('a direct is one, whoever opens it and however often, from both sides at once', async (t) => {
   const { ann, bob, eve } = await people(t, 'ann', 'bob', 'eve');
   const open = (from: typeof ann, to: typeof ann) =>

@@ -29,6 +29,7 @@ const NO_LIMITS: HttpConfig = {
   trustProxy: [],
   httpRatePerMinute: 0,
   authRatePerMinute: 0,
+  messageBurst: 0,
   metricsToken: null,
 };
 

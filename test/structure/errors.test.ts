@@ -1,7 +1,7 @@
 // The table of failures and the protocol's page say the same.
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { CLOSES, ERRORS, type ErrorCode, errorEntry } from '../../src/errors.ts';
+import { ChatError, CLOSES, ERRORS, type ErrorCode, errorEntry } from '../../src/errors.ts';
 
 interface Row {
   readonly code: string;
@@ -66,6 +66,11 @@ t.test('a code closes with a close code that exists', async (t) => {
 t.test('4000 to 4499 invite to come back, 4500 to 4999 do not', async (t) => {
   const comeBack = ['going_away', 'too_slow', 'token_expired', 'flooding', 'no_pong'];
   for (const [name, code] of Object.entries(CLOSES)) t.equal(code < 4500, comeBack.includes(name), name);
+});
+
+t.test('what can be taken later says when', async (t) => {
+  for (const code of ['overloaded', 'unavailable'] as const) t.equal(new ChatError(code).afterMs, 1_000, code);
+  t.equal(new ChatError('overloaded', { afterMs: 5 }).afterMs, 5, 'better known');
 });
 
 t.test('a message of the table holds no internals', async (t) => {

@@ -1,0 +1,84 @@
+// The wheel that all connections share: a ping every heartbeat, and the end of who is silent for two of them.
+import t from 'tap';
+import type { Connection } from '../../src/gateway/connection.ts';
+import { Wheel } from '../../src/gateway/wheel.ts';
+import { HEARTBEAT_MS } from '../../src/protocol/limits.ts';
+import { type FakeClock, fakeClock } from '../kit/clock.ts';
+
+const SECOND = 1_000;
+
+/** A client as the wheel sees it: it answers so many pings, each after a while. */
+class Client {
+  readonly pingedAt: number[] = [];
+  heardAt: number;
+  closedAt: number | null = null;
+  heardBytes = 0;
+  silentPasses = 0;
+  state = 'opening';
+  readonly expiresAt = 0;
+  readonly socket: { bytesRead: number; writableLength: number; write(): void };
+  readonly #clock: FakeClock;
+
+  constructor(clock: FakeClock, answers: number, delayMs: number) {
+    this.#clock = clock;
+    this.heardAt = clock.monotonic();
+    this.socket = {
+      bytesRead: 200,
+      writableLength: 0,
+      write: () => {
+        this.pingedAt.push(clock.monotonic());
+        if (this.pingedAt.length <= answers) clock.after(delayMs, () => this.say());
+      },
+    };
+  }
+
+  say(): void {
+    this.socket.bytesRead += 6;
+    this.heardAt = this.#clock.monotonic();
+  }
+
+  close(reason: string): void {
+    if (reason === 'no_pong') this.closedAt ??= this.#clock.monotonic();
+  }
+}
+
+/** In the wheel, and live after some seconds. */
+function enter(wheel: Wheel, clock: FakeClock, answers: number, delayMs = 50): Client {
+  const client = new Client(clock, answers, delayMs);
+  const connection = client as unknown as Connection;
+  wheel.add(connection);
+  clock.advance(3 * SECOND + 400);
+  client.say();
+  client.state = 'live';
+  wheel.restart(connection);
+  return client;
+}
+
+for (const answers of [0, 1, 2, 5]) {
+  t.test(
+    `who answers ${answers} pings and then none is let go two heartbeats after the last sign of life`,
+    async (t) => {
+      const clock = fakeClock();
+      const client = enter(new Wheel(clock), clock, answers);
+      clock.advance(20 * HEARTBEAT_MS);
+      const silentMs = (client.closedAt ?? Number.NaN) - client.heardAt;
+      t.ok(silentMs >= 2 * HEARTBEAT_MS, `after ${silentMs} ms of silence`);
+      t.ok(silentMs <= 2 * HEARTBEAT_MS + 3 * SECOND, `after ${silentMs} ms of silence`);
+      t.ok(client.pingedAt.length >= answers + 2, 'two pings had no answer');
+    },
+  );
+}
+
+t.test('who answers stays, however late the answers are', async (t) => {
+  const clock = fakeClock();
+  const wheel = new Wheel(clock);
+  const clients = [50, 1_900, 2_100, 10_000, 24_000].map((delayMs) =>
+    enter(wheel, clock, Number.POSITIVE_INFINITY, delayMs),
+  );
+  clock.advance(40 * HEARTBEAT_MS);
+  for (const { closedAt, pingedAt } of clients) {
+    t.equal(closedAt, null);
+    const steps = pingedAt.slice(1).map((at, index) => at - (pingedAt[index] ?? 0));
+    t.ok(steps.length > 35 && steps.every((step) => step === HEARTBEAT_MS), 'a ping every heartbeat');
+  }
+});

@@ -84,19 +84,6 @@ export async function connected(client: RedisClient): Promise<void> {
   }
 }
 
-/** What is sent within `work` goes to each server in one write: the driver writes each command by itself. */
-export function inOneWrite(client: RedisClient, work: () => void): void {
-  const servers = client instanceof Redis ? [client] : client.nodes('master');
-  // There is none while there is no connection.
-  const streams = servers.map(({ stream }) => stream as Redis['stream'] | undefined);
-  for (const stream of streams) stream?.cork();
-  try {
-    work();
-  } finally {
-    for (const stream of streams) stream?.uncork();
-  }
-}
-
 function retryDelayMs(times: number): number {
   return Math.min(50 * 2 ** Math.min(times, 5), MAX_RETRY_DELAY_MS);
 }

@@ -55,8 +55,6 @@ interface Deps {
   readonly lookback: Lookback;
   /** Runs the script for items of one part. @throws when its outcome is unknown */
   call(part: number, items: readonly string[]): Promise<CallAnswer>;
-  /** The calls that begin in `work` leave together. */
-  together(work: () => void): void;
 }
 
 /** One `append`, until all its items are answered. */
@@ -130,15 +128,13 @@ export class Appender {
     else this.#queues[entry.part]?.push(entry);
   }
 
-  /** At the end of the turn, with all that the turn brought: answers of many parts come at once, and new items with them. */
+  /** At the end of the turn, with all that the turn brought. */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#deps.together(() => {
-        for (let part = 0; part < this.#queues.length; part++) this.#send(part);
-      });
+      for (let part = 0; part < this.#queues.length; part++) this.#send(part);
     });
   }
 
@@ -169,13 +165,13 @@ export class Appender {
     for (const [conv, entries] of Map.groupBy(undecided, ({ append }) => append.conv)) {
       this.#holdBack(part, conv, entries, { nowMs, seedMark });
     }
-    this.#schedule();
+    this.#send(part);
   }
 
   #onUnknown(part: number, batch: readonly Entry[], cause: unknown): void {
     this.#underWay[part] = false;
     for (const { pending } of batch) this.#fail(pending, cause);
-    this.#schedule();
+    this.#send(part);
   }
 
   /** What came meanwhile for the conversation goes behind what is held back. */
@@ -218,7 +214,7 @@ export class Appender {
     this.#held.delete(conv);
     const waiting = held.filter(({ pending, index }) => pending.missing > 0 && pending.answers[index] === undefined);
     this.#queues[part]?.unshift(...waiting);
-    this.#schedule();
+    this.#send(part);
   }
 
   #settle({ pending, index }: Entry, answer: Appended): void {

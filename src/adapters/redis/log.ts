@@ -17,7 +17,7 @@ import {
 import type { LogIdentity, LogRecord } from '../../ports/log-record.ts';
 import type { ConvId, Key, Millis, UserId } from '../../protocol/ids.ts';
 import { Feed, feedTail } from '../feed.ts';
-import { connected, directConnection, inOneWrite, logClient, type RedisClient } from './connection.ts';
+import { connected, directConnection, logClient, type RedisClient } from './connection.ts';
 import { Appender, type CallAnswer, type Lookback } from './log-appender.ts';
 import { epochOf, packEpochs } from './log-epochs.ts';
 import { NODE_GROUP, partKeys, partOf } from './log-keys.ts';
@@ -97,12 +97,7 @@ export class RedisLog implements Log {
       parts,
     );
     this.#recovery = new Recovery({ client, record, id: identity.id, node, report: () => this.#lease.report, now });
-    this.#appender = new Appender({
-      parts,
-      lookback,
-      call: (part, items) => this.#call(part, items),
-      together: (work) => inOneWrite(client, work),
-    });
+    this.#appender = new Appender({ parts, lookback, call: (part, items) => this.#call(part, items) });
   }
 
   async start(): Promise<void> {

@@ -68,7 +68,7 @@ function itemOf(number: number, part: number): (string | number)[] {
   const nowMs = Date.now();
   const ms = nowMs.toString(16).padStart(12, '0');
   const key = `${ms.slice(0, 8)}-${ms.slice(8)}-7abc-8def-${number.toString(16).padStart(12, '0')}` as Key;
-  return [conv, user, key, nowMs, 1, '', HEAD, 1, 'message', `"text":"${TEXT}"`];
+  return [`${conv} ${user} ${key} ${nowMs} 1 - message ${HEAD}`, `"text":"${TEXT}"`];
 }
 
 const shas = new Map<string, string>();

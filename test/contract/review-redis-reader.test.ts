@@ -136,7 +136,7 @@ t.test('law 1: an append whose place in the stream is taken has taken no number'
     const [, run = ''] = /run_id:(\w+)/.exec(await redis.info('server')) ?? [];
     const { log: stream, meta, heads, receipts, ahead } = partKeys(0);
     const before = await redis.hgetall(heads);
-    const item = [conv(1), 'ann', '', '-1', '1', '', '', '1', 'message', '"text":"hi"'];
+    const item = [`${conv(1)} ann - -1 1 - message -`, '"text":"hi"'];
     const keys = [stream, meta, heads, receipts, ahead];
     // In one transaction: nobody can put it right between the two.
     const [, appended] =

@@ -3,9 +3,10 @@
 --
 -- KEYS   log (stream), meta (hash), heads (hash), receipts (prefix of the hashes of keys, one an epoch and slot of time),
 --        ahead (hash)
--- ARGV   epoch, offset the caller has seen, budget in bytes, now in ms ('' = this server's), then for each item:
---        conv, user, key, its time in ms (-1 = none), guard, time of the look ('' = none), seed, number of drafts, and for each
---        draft its type and body
+-- ARGV   epoch, offset the caller has seen, budget in bytes, now in ms ('' = this server's), then for each item its facts in
+--        one text and the body of each draft; an argument each would cost the node and this server more than taking it apart
+--        facts, with blanks between: conv, user, key, its time in ms (-1 = none), guard, time of the look, the types of the
+--        drafts with commas between, seed; '-' = none
 -- gives  status (ok, epoch, short, full, stuck), now, the verdicts (per item `verdict a b c`, joined with commas), the head
 --        after it, and what a seed that is asked for now must end with
 --        0 new: seq, n, at of the first change     1 repeated: the same, as then      2 moved: guard
@@ -108,14 +109,14 @@ local function remember(conv, user, name, time, receipt)
   end
 end
 
--- Numbers the drafts of an item, of which the first is at `place`, and gives the receipt of the first.
-local function number_drafts(head, conv, user, key, place, count)
+-- Numbers the drafts of an item, whose bodies begin at `place`, and gives the receipt of the first.
+local function number_drafts(head, conv, user, key, place, types)
   local at = now_text
   if head.at > now then at = text_of(head.at) else head.at = now end
   local receipt
-  local key_field = key == '' and ',' or ',"key":"' .. key .. '",'
-  for draft = place, place + 2 * (count - 1), 2 do
-    local type, n, number = ARGV[draft], '0', ''
+  local key_field = key == '-' and ',' or ',"key":"' .. key .. '",'
+  for type in string.gmatch(types, '%l+') do
+    local n, number = '0', ''
     head.seq = head.seq + 1
     local seq = text_of(head.seq)
     if type == 'message' then
@@ -128,8 +129,8 @@ local function number_drafts(head, conv, user, key, place, count)
     local p, to = pieces, piece_count
     p[to + 1], p[to + 2], p[to + 3], p[to + 4], p[to + 5], p[to + 6] = opening, type, '","conv":"', conv, '","seq":', seq
     p[to + 7], p[to + 8], p[to + 9], p[to + 10], p[to + 11] = number, ',"from":"', user, '","at":', at
-    p[to + 12], p[to + 13], p[to + 14] = key_field, ARGV[draft + 1], '}'
-    opening, piece_count, head_offset = '\n{"t":"', to + 14, head_offset + 1
+    p[to + 12], p[to + 13], p[to + 14] = key_field, ARGV[place], '}'
+    opening, piece_count, head_offset, place = '\n{"t":"', to + 14, head_offset + 1, place + 1
     receipt = receipt or seq .. ' ' .. n .. ' ' .. at
   end
   head.offset = head_offset
@@ -137,16 +138,18 @@ local function number_drafts(head, conv, user, key, place, count)
   return receipt
 end
 
+local FACTS = '^((%S+) (%S+) (%S+)) (%S+) (%S+) (%S+) (%S+) (.*)$'
 local place = 5
 local function decide()
-  local conv, user, key, time = ARGV[place], ARGV[place + 1], ARGV[place + 2], tonumber(ARGV[place + 3])
-  local guard, looked, seed = ARGV[place + 4], tonumber(ARGV[place + 5]), ARGV[place + 6]
-  local count, first_draft = tonumber(ARGV[place + 7]), place + 8
-  local name = key ~= '' and conv .. ' ' .. user .. ' ' .. key
-  place = first_draft + 2 * count
+  local name, conv, user, key, time, guard, looked, types, seed = string.match(ARGV[place], FACTS)
+  local first_body = place + 1
+  local count = 1
+  if string.find(types, ',', 1, true) then count = count + select(2, string.gsub(types, ',', '')) end
+  place = first_body + count
+  time = tonumber(time)
   if blocked[conv] then return '5' end
-  if name then
-    local receipt = receipt_of(conv, user, name, time, looked)
+  if key ~= '-' then
+    local receipt = receipt_of(conv, user, name, time, tonumber(looked))
     if receipt == nil then
       blocked[conv] = true
       return '4'
@@ -160,8 +163,8 @@ local function decide()
     return '3'
   end
   if head.guard ~= guard then return '2 ' .. head.guard end
-  local receipt = number_drafts(head, conv, user, key, first_draft, count)
-  if name then remember(conv, user, name, time, receipt) end
+  local receipt = number_drafts(head, conv, user, key, first_body, types)
+  if key ~= '-' then remember(conv, user, name, time, receipt) end
   return '0 ' .. receipt
 end
 

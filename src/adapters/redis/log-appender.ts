@@ -255,10 +255,9 @@ function entryOf(append: Append, index: number, pending: Pending, parts: number)
 /** As log-append.lua reads them. */
 function argumentsOf({ append, keyMs, lookedMs, seed }: Entry): string[] {
   const { conv, from, key, guard, drafts } = append;
-  const looked = lookedMs === null ? '' : String(lookedMs);
-  const fields = [conv, from, key ?? '', String(keyMs), String(guard), looked, seed, String(drafts.length)];
-  for (const { type, body } of drafts) fields.push(type, body);
-  return fields;
+  const types = drafts.length === 1 ? drafts[0]?.type : drafts.map(({ type }) => type).join();
+  const facts = `${conv} ${from} ${key ?? '-'} ${keyMs} ${guard} ${lookedMs ?? '-'} ${types} ${seed || '-'}`;
+  return drafts.length === 1 ? [facts, drafts[0]?.body ?? ''] : [facts, ...drafts.map(({ body }) => body)];
 }
 
 function takeBatch(queue: Entry[]): Entry[] {

@@ -187,11 +187,15 @@ export class Marks {
     if (!this.#isFlushDue) this.#scheduleFlush();
     // Moving a mark confirms nothing that was believed of it.
     const atMs = this.#known.get(key)?.atMs ?? this.#clock.monotonic();
-    this.#known.delete(key);
     this.#known.set(key, { ...mark, atMs });
-    if (this.#known.size <= KEEP) return;
-    const oldest = this.#known.keys().next().value as string;
-    if (!this.#unstored.has(oldest)) this.#known.delete(oldest);
+    if (this.#known.size > KEEP) this.#forgetOldest();
+  }
+
+  /** One that still waits for the store is kept, as the newest. */
+  #forgetOldest(): void {
+    const [key, known] = this.#known.entries().next().value as [string, Known];
+    this.#known.delete(key);
+    if (this.#unstored.has(key)) this.#known.set(key, known);
   }
 }
 

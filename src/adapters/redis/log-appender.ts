@@ -22,9 +22,9 @@ const LOOK_WITHIN_MS = 2_500;
 
 const NO_HEAD: Head = { seq: 0, n: 0, guard: 0, at: 0 };
 
-const NEW = 0;
-const REPEATED = 1;
-const MOVED = 2;
+const NEW = '0';
+const REPEATED = '1';
+const MOVED = '2';
 const NEEDS_LOOK = '4';
 
 /** What the script says: its status, the server's time, the verdicts, the part's head after it, how a seed must end. */
@@ -278,13 +278,13 @@ function costOf({ drafts }: Append): number {
 
 /** Null: it needs a look, or waits for one. */
 function appendedFrom(verdict: string): Appended | null {
-  const [is, first = 0, n = 0, at = 0] = verdict.split(' ').map(Number);
+  const [is, first, n, at] = verdict.split(' ');
   switch (is) {
     case NEW:
     case REPEATED:
-      return { is: 'ok', dup: is === REPEATED, seq: first, n, at };
+      return { is: 'ok', dup: is === REPEATED, seq: Number(first), n: Number(n), at: Number(at) };
     case MOVED:
-      return { is: 'moved', guard: first };
+      return { is: 'moved', guard: Number(first) };
     default:
       return null;
   }

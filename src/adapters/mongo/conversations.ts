@@ -2,10 +2,10 @@
 import type { ConversationStore, RoomEntry, StoredConv } from '../../ports/conversations.ts';
 import type { ConvId, Role, UserId } from '../../protocol/ids.ts';
 import type { ConvState } from '../../protocol/states.ts';
+import { inWaves } from '../waves.ts';
 import type { Database } from './database.ts';
 import type { ConvDoc, MemberDoc } from './documents.ts';
 import { type HeadRow, withHead } from './heads.ts';
-import { inWaves } from './waves.ts';
 
 type MemberRow = Pick<MemberDoc, '_id' | 'role'>;
 type PlaceRow = Pick<MemberDoc, '_id'> & { readonly role: Role | 'invited' };

@@ -2,9 +2,9 @@
 import { MaxKey } from 'mongodb';
 import type { Mark, MarkStore } from '../../ports/marks.ts';
 import type { UserId } from '../../protocol/ids.ts';
+import { inWaves } from '../waves.ts';
 import type { Database } from './database.ts';
 import type { MarkDoc } from './documents.ts';
-import { inWaves } from './waves.ts';
 
 /** Of several marks of one place the last one. */
 function latest(marks: readonly Mark[]): Mark[] {

@@ -6,11 +6,11 @@ import type { HistoryPage, HistoryRange, MessageStore, SyncPage } from '../../po
 import { countsAsMessage, type parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Seq } from '../../protocol/ids.ts';
 import { type ItemState, type MessageState, messageState } from '../../protocol/states.ts';
+import { shared } from '../waves.ts';
 import type { Database } from './database.ts';
 import type { ChangeDoc, MemberDoc, PartDoc } from './documents.ts';
 import { type HeadRow, headsOf, LAST_SEQ, lastChange } from './heads.ts';
 import type { Applier } from './store-apply.ts';
-import { shared } from './waves.ts';
 
 /** An item of a page, at its place in the page's order; or, once in each answer, the head of the conversation. */
 type Row =

@@ -3,9 +3,9 @@
 // renewed (LOGIN_DAYS); what is older is forgotten by the database itself, the session last.
 import type { Rotation, Session, SessionStore } from '../../ports/accounts.ts';
 import type { Millis, SessionId } from '../../protocol/ids.ts';
+import { inWaves } from '../waves.ts';
 import type { Database } from './database.ts';
 import type { SessionDoc, TokenDoc } from './documents.ts';
-import { inWaves } from './waves.ts';
 
 function sessionOf({ _id, user, createdAt }: SessionDoc): Session {
   return { id: _id, user, createdAt };

@@ -2,10 +2,10 @@
 import type { Filter } from 'mongodb';
 import type { User, UserPatch, UserStore } from '../../ports/accounts.ts';
 import type { UserId } from '../../protocol/ids.ts';
+import { inWaves } from '../waves.ts';
 import type { Database } from './database.ts';
 import type { UserDoc } from './documents.ts';
 import { isDuplicate } from './failures.ts';
-import { inWaves } from './waves.ts';
 
 /** Above every character a name can go on with after the prefix. */
 const HIGHEST = '\u{10FFFF}';

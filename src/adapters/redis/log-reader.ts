@@ -2,7 +2,7 @@
 // and lives as long as one life of the server. Not by XREADGROUP NOACK: that is a write (an fsync a call), and it loses what
 // was in a reply that was cut off. Where the log cannot go on without a gap the feed ends, and its tails are lost. What
 // somebody else has put into a stream is taken out of it, and read past.
-import type { Redis } from 'ioredis';
+import { Redis } from 'ioredis';
 import type { Change } from '../../ports/log.ts';
 import { changeFrom, type Feed } from '../feed.ts';
 import type { RedisClient } from './connection.ts';
@@ -165,10 +165,26 @@ export interface PartMeta {
   readonly trimmed: number;
 }
 
+const META = ['epoch', 'head', 'trimmed'] as const;
+
 export async function metaOf(redis: RedisClient, part: number): Promise<PartMeta> {
-  const [epoch = 0, head = 0, trimmed = 0] = (await redis.hmget(partKeys(part).meta, 'epoch', 'head', 'trimmed')).map(
-    Number,
-  );
+  return metaFrom(await redis.hmget(partKeys(part).meta, ...META));
+}
+
+/** Of several parts; where one server has them all, in one write. */
+export async function metasOf(redis: RedisClient, parts: readonly number[]): Promise<readonly PartMeta[]> {
+  if (!(redis instanceof Redis)) return Promise.all(parts.map((part) => metaOf(redis, part)));
+  const pipeline = redis.pipeline();
+  for (const part of parts) pipeline.hmget(partKeys(part).meta, ...META);
+  const answers = (await pipeline.exec()) ?? [];
+  return answers.map(([error, values]) => {
+    if (error !== null) throw error;
+    return metaFrom(values as readonly (string | null)[]);
+  });
+}
+
+function metaFrom(values: readonly (string | null)[]): PartMeta {
+  const [epoch = 0, head = 0, trimmed = 0] = values.map(Number);
   return { epoch, head, trimmed };
 }
 

@@ -23,7 +23,7 @@ import { epochOf, packEpochs } from './log-epochs.ts';
 import { NODE_GROUP, partKeys, partOf } from './log-keys.ts';
 import { NodeLease } from './log-lease.ts';
 import { readPage } from './log-pages.ts';
-import { metaOf, Reader, type ReadPart, SILENT_MS, seenIn } from './log-reader.ts';
+import { metaOf, metasOf, Reader, type ReadPart, SILENT_MS, seenIn } from './log-reader.ts';
 import { Recovery } from './log-recovery.ts';
 import { MEND, TRIM } from './log-scripts.ts';
 import { type Durability, readServer, refuseUnfit } from './server-facts.ts';
@@ -140,7 +140,10 @@ export class RedisLog implements Log {
   async #readHeads(): Promise<Position> {
     try {
       this.#refuseClosed();
-      const metas = await Promise.all(this.#parts.map(({ part }) => metaOf(this.#client, part)));
+      const metas = await metasOf(
+        this.#client,
+        this.#parts.map(({ part }) => part),
+      );
       if (metas.some(({ epoch }, part) => epoch !== this.#parts[part]?.feed.epoch))
         throw new Error('an epoch has ended');
       return metas.map(({ head }) => head);

@@ -26,6 +26,7 @@ export class Partitions {
   readonly #options: Options;
   readonly #running = new Map<number, { readonly persister: Persister; readonly ended: Promise<void> }>();
   #isStopped = false;
+  #hasLooked = false;
   #looking: Promise<void> = Promise.resolve();
   #cancel: () => void = () => {};
 
@@ -60,10 +61,13 @@ export class Partitions {
     // Who lives cannot be told: everything goes on as it was.
     const readers = await carriers().catch(() => null);
     if (readers === null || this.#isStopped) return;
+    // The first of all nodes has begun to read, and told nobody yet.
+    const first = this.#hasLooked ? null : node;
+    this.#hasLooked = true;
     for (let part = 0; part < parts; part++) {
-      const carrier = carrierOf(part, readers[part] ?? []);
+      const carrier = carrierOf(part, readers[part] ?? []) ?? first;
       // Nobody reads it: the log cannot be asked.
-      if (carrier === undefined) continue;
+      if (carrier === null) continue;
       const isMine = carrier === node;
       if (isMine && !this.#running.has(part)) this.#begin(part);
       else if (!isMine && this.#running.has(part)) await this.#end(part);

@@ -93,7 +93,6 @@ export class Run {
    */
   async comeToRest(...servers: readonly Place[]): Promise<void> {
     await Promise.all(this.writers.map((writer) => writer.settle()));
-    for (const writer of this.writers) await writer.come();
     this.#finals = [];
     if (servers.length === 0) await this.#readAll();
     for (const server of servers) {
@@ -105,7 +104,11 @@ export class Run {
 
   async #readAll(): Promise<void> {
     const { groups, room, history } = this.world;
-    await eventually(() => (this.writers.every(({ isLive }) => isLive) && this.#isEven()) || this.#unrest());
+    await eventually(async () => {
+      // The push that tells somebody they are out may come long after the `ok` of their leaving.
+      for (const writer of this.writers) await writer.come();
+      return (this.writers.every(({ isLive }) => isLive) && this.#isEven()) || this.#unrest();
+    });
     history.add({ is: 'quiet' });
     for (const writer of this.writers) {
       for (const conv of [...groups, room]) this.#finals.push(await writer.readAll(conv));

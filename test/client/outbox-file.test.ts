@@ -149,8 +149,14 @@ t.test('what a program wrote while the server was away is sent by the next one, 
     (error) => error,
   );
   t.equal(killed.signal, 'SIGKILL');
+  // Until the file, too, knows that nothing waits any more.
   const flush = `send('online');
-    setInterval(() => chat.state === 'online' && chat.sendings.length === 0 && process.exit(), 10);`;
+    const { readFileSync } = await import('node:fs');
+    const count = (what) => readFileSync('outbox', 'utf8').split('{"' + what + '":').length - 1;
+    setInterval(() => {
+      const isSent = chat.state === 'online' && chat.sendings.length === 0;
+      if (isSent && count('put') > 0 && count('put') === count('remove')) process.exit();
+    }, 10);`;
   await run(process.execPath, words(program(s.socketUrl, flush)), options);
   await run(process.execPath, words(program(s.socketUrl, flush)), options);
   const texts = (await ann.allMessages(conv)).map(({ text }) => text);

@@ -183,8 +183,10 @@ const CLOSING: Record<number, Ends> = {
   1009: deviceThat((device) => device.ws.send('x'.repeat(65_537))),
 };
 
-/** CHAT_OUTBOX_BYTES, and what may wait above it for answers. */
-const MOST_BYTES = 65_536 + 524_288;
+/** What four answers put into an outbox at the least. */
+const ANSWERS_BYTES = 4 * 130_000;
+/** In each of them something is said in the end: the first that finds no room for its `behind` ends the connection. */
+const QUIET = 80;
 
 /** More than one answer may hold, in small pieces: each answer is as full as it can be. */
 const PIECES = 480;
@@ -196,22 +198,23 @@ const PIECES = 480;
 async function askWithoutReading(): Promise<Client> {
   const own = await server(t, { env: { CHAT_OUTBOX_BYTES: '65536' } });
   const [ann, deaf] = await own.clients('ann', 'deaf');
-  const [loud, quiet, pieces] = [await ann.group([deaf]), await ann.group([deaf]), await ann.group([deaf])];
+  const [loud, lower, pieces] = [await ann.group([deaf]), await ann.group([deaf]), await ann.group([deaf])];
+  const quiet = await Promise.all(Array.from({ length: QUIET }, () => ann.group([deaf])));
   await Promise.all(Array.from({ length: PIECES }, () => ann.send(pieces, 'x'.repeat(160))));
-  await deaf.hears(quiet);
+  for (const conv of quiet) await deaf.hears(conv);
   const count = async (metric: string) =>
     Number(
       new RegExp(`^${metric} (\\d+)`, 'm').exec((await own.http('GET', '/metrics')).body.text as string)?.[1] ?? 0,
     );
   deaf.socket.pause();
   while ((await count('chat_behind_total')) === 0) await ann.send(loud, '\u{1f4a7}'.repeat(4_000));
-  while ((await count('chat_behind_total')) === 1) await ann.send(pieces, 'x');
+  while ((await count('chat_behind_total')) === 1) await ann.send(lower, 'x'.repeat(1_000));
   deaf.socket.cork();
   for (let index = 0; index < 4; index++)
     deaf.request({ t: 'sync', conv: pieces, after: 1, limit: 500 }).catch(() => {});
   deaf.socket.uncork();
-  await eventually(async () => (await count('chat_outbox_bytes')) > MOST_BYTES);
-  await ann.send(quiet, 'x');
+  await eventually(async () => (await count('chat_outbox_bytes')) > ANSWERS_BYTES);
+  for (const conv of quiet) await ann.send(conv, 'x');
   await eventually(async () => (await count('chat_closes_total{code="4002"}')) === 1);
   deaf.socket.resume();
   return deaf;

@@ -28,11 +28,11 @@ export async function limitRequests(app: FastifyInstance, ratePerMinute: number,
 export function tellBucket(error: unknown, reply: FastifyReply, burst: number): void {
   const isRefusal = error instanceof ChatError && error.code === 'rate_limited' && error.afterMs !== undefined;
   if (!isRefusal || reply.getHeader('ratelimit-remaining') === 0) return;
-  reply.headers({
-    'ratelimit-limit': burst,
-    'ratelimit-remaining': 0,
-    'ratelimit-reset': Math.ceil((error.afterMs ?? 0) / 1_000),
-  });
+  tellLimit(reply, burst, Math.ceil((error.afterMs ?? 0) / 1_000));
+}
+
+function tellLimit(reply: FastifyReply, limit: number, resetSeconds: number): void {
+  reply.headers({ 'ratelimit-limit': limit, 'ratelimit-remaining': 0, 'ratelimit-reset': resetSeconds });
 }
 
 /** What registration and login have in common: one count per address. */
@@ -43,11 +43,7 @@ export function authLimit(app: FastifyInstance, ratePerMinute: number): LimitHoo
   return async (request, reply) => {
     const taken = await count(request);
     if (taken.isAllowed || !taken.isExceeded) return;
-    reply.headers({
-      'ratelimit-limit': taken.max,
-      'ratelimit-remaining': 0,
-      'ratelimit-reset': taken.ttlInSeconds,
-    });
+    tellLimit(reply, taken.max, taken.ttlInSeconds);
     throw new ChatError('rate_limited', { afterMs: taken.ttl });
   };
 }

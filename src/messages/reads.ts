@@ -16,7 +16,7 @@ import {
   messageState,
   touchedBy,
 } from '../protocol/states.ts';
-import type { TailMemory } from '../tail/index.ts';
+import { reachInTime, type TailMemory } from '../tail/index.ts';
 
 export interface HistoryQuery {
   readonly before?: Seq | undefined;
@@ -55,8 +55,6 @@ interface Page {
   readonly more: boolean;
 }
 
-/** How long a read waits for what this node has not seen yet. */
-const COVER_WITHIN_MS = 3_000;
 const NEWEST: Seq = Number.MAX_SAFE_INTEGER;
 
 export class Reads {
@@ -77,15 +75,7 @@ export class Reads {
    * @throws ChatError `unavailable` where it cannot, within a bound
    */
   async cover(): Promise<void> {
-    const index = await this.#log.readIndex();
-    if (this.#tail.hasReached(index)) return;
-    const { promise: tooLate, reject } = Promise.withResolvers<void>();
-    const cancel = this.#clock.after(COVER_WITHIN_MS, () => reject(new ChatError('unavailable')));
-    try {
-      await Promise.race([this.#tail.reach(index), tooLate]);
-    } finally {
-      cancel();
-    }
+    await reachInTime(this.#tail, await this.#log.readIndex(), this.#clock);
   }
 
   /** As `cover`; where it cannot, the answer says so and is what this node knows. */

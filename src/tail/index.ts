@@ -1,1 +1,2 @@
+export { reachInTime } from './reach.ts';
 export { type Pin, TailMemory } from './tail-memory.ts';

@@ -1,6 +1,5 @@
 // What people write, and what breaks naive programs, comes back byte for byte: pushed, in history and in sync, and after a
 // restart from disk.
-
 import { createRequire } from 'node:module';
 import t, { type Test } from 'tap';
 import type { ItemState, MessageState } from '../../src/protocol/states.ts';

@@ -1,5 +1,4 @@
 // A node that hears from Redis late: what it loads from the store may be newer than what it has read of the log.
-
 import t from 'tap';
 import { cluster } from '../kit/nodes.ts';
 import { often } from '../kit/often.ts';

@@ -1,6 +1,5 @@
 // F1 at named points, a cluster: a node is killed exactly before its append reaches Redis, when Redis has made it durable and
 // its answer has not reached the node, and when the store has a batch and the log has not let go of it.
-
 import t from 'tap';
 import { TRIM } from '../../src/adapters/redis/log-scripts.ts';
 import type { Node } from '../kit/nodes.ts';

@@ -1,5 +1,4 @@
 // Promise 4 over two nodes: what was answered `ok` on one is in what the other serves, at once and every time.
-
 import t from 'tap';
 import type { Client } from '../kit/client.ts';
 import { cluster } from '../kit/nodes.ts';

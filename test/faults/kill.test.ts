@@ -1,5 +1,4 @@
 // kill -9, at any moment and at the worst ones: what was acknowledged is there, numbered once.
-
 import t, { type Test } from 'tap';
 import { often } from '../kit/often.ts';
 import { type ServerOptions, type ServerProcess, startProgram, startServer, temporaryFolder } from '../kit/process.ts';

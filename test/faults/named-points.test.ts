@@ -1,6 +1,5 @@
 // F1 at named points, one process: kill -9 exactly where a commit is half written, written and not synced, or durable and
 // not yet told to anybody.
-
 import t from 'tap';
 import { often } from '../kit/often.ts';
 import { requireStrace } from '../kit/power.ts';

@@ -1,6 +1,5 @@
 // Power loss: of every file there is only what was synced, and of the rest nothing, zeros or pieces. What clients were told
 // is there all the same; and a disk that lies about a few syncs is found out, so the test can fail.
-
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

@@ -13,7 +13,6 @@ const MAX_CALL_BYTES = 524_288;
 /** Accepted and not yet durable: what a node holds for a Redis that stands still. */
 const MAX_PENDING_BYTES = 33_554_432;
 const CHANGE_OVERHEAD_BYTES = 320;
-const OVERLOADED_AFTER_MS = 1_000;
 /** Within this of the server's time the script knows a key by itself (log-append.lua, WINDOW), a little less. */
 const FRESH_KEY_MS = 110_000;
 
@@ -102,7 +101,7 @@ export class Appender {
     if (items.length === 0) return Promise.resolve([]);
     const bytes = items.reduce((sum, item) => sum + costOf(item), 0);
     if (this.#pendingBytes + bytes > MAX_PENDING_BYTES) {
-      return Promise.reject(new ChatError('overloaded', { afterMs: OVERLOADED_AFTER_MS }));
+      return Promise.reject(new ChatError('overloaded'));
     }
     this.#pendingBytes += bytes;
     this.#pendings++;
@@ -291,7 +290,7 @@ function appendedFrom(verdict: string): Appended | null {
 }
 
 function refusalOf(status: Exclude<CallAnswer[0], 'ok'>): ChatError {
-  if (status === 'full') return new ChatError('overloaded', { afterMs: OVERLOADED_AFTER_MS });
+  if (status === 'full') return new ChatError('overloaded');
   return new ChatError('unavailable', { cause: new Error(`the log answers "${status}"`) });
 }
 

@@ -23,7 +23,6 @@ const MAX_COMMIT_CHANGES = 1_024;
 const MAX_PENDING_BYTES = 33_554_432;
 /** What a pending change costs beside its body, about. */
 const CHANGE_OVERHEAD_BYTES = 320;
-const OVERLOADED_AFTER_MS = 1_000;
 
 interface PendingAppend {
   readonly items: readonly Append[];
@@ -94,7 +93,7 @@ class SqliteLog implements Log {
     if (this.#closing !== undefined) return Promise.reject(unavailable('the log is closed'));
     if (items.length === 0) return Promise.resolve([]);
     const { changes, bytes } = sizeOf(items);
-    if (!this.#hasRoom(bytes)) return Promise.reject(new ChatError('overloaded', { afterMs: OVERLOADED_AFTER_MS }));
+    if (!this.#hasRoom(bytes)) return Promise.reject(new ChatError('overloaded'));
     this.#pendingBytes += bytes;
     return new Promise((resolve, reject) => {
       this.#appends.push({ items, changes, bytes, resolve, reject });

@@ -27,17 +27,23 @@ export interface Pages {
 export function usePages(conversation: Conversation, keeper: ScrollKeeper): Pages {
   const [isFailed, setFailed] = useState(false);
   const isBusy = useRef(false);
+  /** What had been loaded was drawn before loading ended: what is missing now was not asked for. */
+  const isWanted = useRef(false);
 
   async function load(page: () => Promise<void>): Promise<void> {
     isBusy.current = true;
+    isWanted.current = false;
     try {
       await page();
       setFailed(false);
     } catch {
+      // The next try is somebody's scroll, or the connection's return.
+      isWanted.current = false;
       setFailed(true);
     } finally {
       isBusy.current = false;
     }
+    if (isWanted.current) fill();
   }
 
   /** Lets go of what is more than is held, at one of the ends. */
@@ -58,17 +64,19 @@ export function usePages(conversation: Conversation, keeper: ScrollKeeper): Page
     trim('older');
   }
 
+  function fill(): void {
+    isWanted.current = isBusy.current;
+    if (!conversation.isOpen || isBusy.current) return;
+    if (conversation.hasOlder && keeper.scrolledPx < AHEAD_PX) void load(older);
+    else if (conversation.hasNewer && keeper.toEndPx() < AHEAD_PX) void load(newer);
+    else if (keeper.isAtEnd && conversation.messages.length > 2 * MAX_HELD) trim('older');
+  }
+
   return {
     isFailed,
     // All that is unread, as far as that is possible: one begins where it begins.
     open: () => load(() => conversation.open(Math.min(Math.max(conversation.unread + BEFORE_UNREAD, PAGE), MAX_PAGE))),
     around: (seq) => load(() => conversation.around(seq, PAGE)),
-    fill(): void {
-      // After a failure the next try is somebody's scroll, or the connection's return.
-      if (!conversation.isOpen || isBusy.current) return;
-      if (conversation.hasOlder && keeper.scrolledPx < AHEAD_PX) void load(older);
-      else if (conversation.hasNewer && keeper.toEndPx() < AHEAD_PX) void load(newer);
-      else if (keeper.isAtEnd && conversation.messages.length > 2 * MAX_HELD) trim('older');
-    },
+    fill,
   };
 }

@@ -2,8 +2,8 @@
 // a route is a schema, a policy and one call.
 import { randomUUID } from 'node:crypto';
 import cors from '@fastify/cors';
-import helmet from '@fastify/helmet';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import helmet from 'helmet';
 import { ChatError } from '../errors.ts';
 import type { Tallies } from '../ports/tallies.ts';
 import { authRoutes } from './auth.ts';
@@ -130,11 +130,13 @@ function takeJsonOnly(app: FastifyInstance): void {
 }
 
 async function protect(app: FastifyInstance, { origins }: HttpConfig): Promise<void> {
-  await app.register(helmet, {
+  // Made once: @fastify/helmet puts the same headers together anew at every request.
+  const setHeaders = helmet({
     // The server itself speaks plain HTTP; whoever terminates TLS decides on HSTS and upgrades.
     strictTransportSecurity: false,
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
   });
+  app.addHook('onRequest', (request, reply, done) => setHeaders(request.raw, reply.raw, done as () => void));
   await app.register(cors, {
     origin: origins.length === 0 ? false : [...origins],
     methods: ['GET', 'POST', 'PATCH', 'DELETE'],

@@ -9,7 +9,7 @@ import { ID_PATTERN } from '../protocol/ids.ts';
 
 const AUDIENCE = 'chatterbox';
 const ALGORITHM = 'HS256';
-/** Tokens found good before, by their hash: whoever calls again, or comes back in a storm, costs a hash in place of a signature. */
+/** Tokens found good before: whoever calls again, or comes back in a storm, costs a look in place of a signature. */
 const KEPT_TOKENS = 5_000;
 
 const payload = Compile(
@@ -33,13 +33,26 @@ export async function accessTokens(secret: string): Promise<Tokens> {
       allowedAud: AUDIENCE,
       ignoreExpiration: true,
       requiredClaims: ['exp', 'aud'],
-      cache: KEPT_TOKENS,
     },
   });
   await app.ready();
   return {
     sign: (claims) => app.jwt.sign({ ...claims, kind: 'access' }),
-    verify: (token) => readClaims(() => app.jwt.verify(token)),
+    verify: remembering((token) => readClaims(() => app.jwt.verify(token))),
+  };
+}
+
+/** The longest known go first. What is found bad is not kept: anybody can make such. */
+function remembering(verify: Tokens['verify']): Tokens['verify'] {
+  const known = new Map<string, Claims>();
+  return (token) => {
+    const before = known.get(token);
+    if (before !== undefined) return before;
+    const claims = verify(token);
+    if (claims === null) return null;
+    if (known.size >= KEPT_TOKENS) known.delete(known.keys().next().value as string);
+    known.set(token, claims);
+    return claims;
   };
 }
 

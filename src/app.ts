@@ -99,7 +99,7 @@ function buildNode({ config, adapters, log, tail, logger }: Ground, accounts: Ac
   const hub: Hub<Connection> = new Hub(flusher, () => directory);
   const conversations = adapters.others === null ? adapters.conversations : notAhead(adapters, log, tail);
   const directory = new Directory(conversations, tail, KEEP_CONVERSATIONS, (conv) => hub.hasLocal(conv));
-  const reads = new Reads({ store: adapters.messages, tail, log, clock });
+  const reads = new Reads({ store: adapters.messages, tail, log, clock, directory });
   const onMarksFault = (error: unknown) => logger.error({ err: error }, 'marks not stored');
   const believeMarksMs = adapters.others === null ? undefined : BELIEVE_MARKS_MS;
   const marks = new Marks(adapters.marks, signals, clock, onMarksFault, believeMarksMs);

@@ -1,22 +1,17 @@
 // Reading what was said: the store's answer with the tail laid over it, so that a read covers everything acknowledged
 // before it was asked (promise 4). Every read pins the tail before it asks the store.
-import type { Conversation } from '../conversations/index.ts';
+import type { Conversation, Directory } from '../conversations/index.ts';
 import { ChatError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, Log } from '../ports/log.ts';
 import type { MessageStore } from '../ports/store.ts';
-import { type ChangeBody, erasedWire, type MessageChange, parseChange } from '../protocol/changes.ts';
+import { type ChangeBody, erasedWire, parseChange } from '../protocol/changes.ts';
 import type { ConvId, Seq } from '../protocol/ids.ts';
 import { DEFAULT_HISTORY_LIMIT, DEFAULT_SYNC_LIMIT, MAX_ANSWER_BYTES } from '../protocol/limits.ts';
-import {
-  foldMessage,
-  type ItemState,
-  type MessageState,
-  memberStates,
-  messageState,
-  touchedBy,
-} from '../protocol/states.ts';
+import { type ItemState, type MessageState, memberStates, touchedBy } from '../protocol/states.ts';
 import { reachInTime, type TailMemory } from '../tail/index.ts';
+import { NewestPages } from './newest-pages.ts';
+import { fitFromEnd, fitFromStart, foldAll, type Page, sentIn, sentState } from './pages.ts';
 
 export interface HistoryQuery {
   readonly before?: Seq | undefined;
@@ -50,11 +45,16 @@ export interface Freshness {
   readonly stale?: true;
 }
 
-interface Page {
-  readonly items: readonly MessageState[];
-  readonly more: boolean;
+interface Deps {
+  readonly store: MessageStore;
+  readonly tail: TailMemory;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly directory: Directory;
 }
 
+/** Of newest messages in memory: those of some hundred conversations, far more than are being opened at a time. */
+const KEEP_PAGES_BYTES = 16 * 1_048_576;
 const NEWEST: Seq = Number.MAX_SAFE_INTEGER;
 
 export class Reads {
@@ -62,9 +62,11 @@ export class Reads {
   readonly #tail: TailMemory;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #newestPages: NewestPages;
 
-  constructor(deps: { store: MessageStore; tail: TailMemory; log: Log; clock: Clock }) {
+  constructor(deps: Deps) {
     this.#clock = deps.clock;
+    this.#newestPages = new NewestPages(deps.tail, (conv) => deps.directory.peek(conv)?.head.seq, KEEP_PAGES_BYTES);
     this.#store = deps.store;
     this.#tail = deps.tail;
     this.#log = deps.log;
@@ -94,7 +96,8 @@ export class Reads {
     const limit = query.limit ?? DEFAULT_HISTORY_LIMIT;
     if (query.around !== undefined) return this.#around(conversation.id, query.around, limit);
     if (query.after !== undefined) return this.#after(conversation.id, query.after, limit);
-    return this.#before(conversation.id, query.before ?? NEWEST, limit);
+    if (query.before !== undefined) return this.#before(conversation.id, query.before, limit);
+    return this.#newest(conversation.id, limit);
   }
 
   /** The state of one message, or undefined where the seq is none. */
@@ -104,7 +107,7 @@ export class Reads {
 
   /** The newest message of a conversation, for lists. */
   async last(conv: ConvId): Promise<MessageState | undefined> {
-    return (await this.#before(conv, NEWEST, 1)).items[0];
+    return (await this.#newest(conv, 1)).items[0];
   }
 
   /**
@@ -172,14 +175,20 @@ export class Reads {
     if (upTo > head.seq) await this.cover();
   }
 
+  async #newest(conv: ConvId, limit: number): Promise<Page> {
+    return this.#newestPages.find(conv, limit) ?? this.#before(conv, NEWEST, limit);
+  }
+
   async #before(conv: ConvId, before: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
     return this.#overlaid(
       conv,
       () => this.#store.history(conv, { before }, limit),
-      (page, fresh) => {
+      (page, fresh, upTo) => {
         const items = [...page.items, ...fresh.filter((message) => message.seq < before)];
         const kept = fitFromEnd(items, limit, maxBytes);
-        return { items: kept, more: page.more || kept.length < items.length };
+        const joined = { items: kept, more: page.more || kept.length < items.length };
+        if (before === NEWEST) this.#newestPages.keep(conv, joined, upTo);
+        return joined;
       },
     );
   }
@@ -215,17 +224,17 @@ export class Reads {
   async #overlaid(
     conv: ConvId,
     ask: () => Promise<Page & { readonly upTo: Seq }>,
-    join: (page: Page, fresh: readonly MessageState[]) => Page,
+    join: (page: Page, fresh: readonly MessageState[], upTo: Seq) => Page,
   ): Promise<Page> {
     const pin = this.#tail.pin();
     try {
       const page = await ask();
       pin.check();
       const newer = this.#tail.newer(conv, page.upTo);
-      if (newer.length === 0) return join(page, []);
-      const fresh = newer.flatMap((change) => (change.t === 'message' ? [sentState(change)] : []));
+      const upTo = newer.at(-1)?.seq ?? page.upTo;
+      if (newer.length === 0) return join(page, [], upTo);
       const items = foldAll(page.items, newer);
-      return join({ items, more: page.more }, foldAll(fresh, newer));
+      return join({ items, more: page.more }, foldAll(sentIn(newer), newer), upTo);
     } finally {
       pin.release();
     }
@@ -260,22 +269,6 @@ export class Reads {
       pin.release();
     }
   }
-}
-
-/** A message as it was sent. One that the tail has erased is deleted by the deletion that follows, which gives it its rev. */
-function sentState({ deleted: _deleted, ...change }: MessageChange): MessageState {
-  return messageState(change);
-}
-
-function foldAll(items: readonly MessageState[], changes: readonly ChangeBody[]): MessageState[] {
-  const states = new Map(items.map((item) => [item.seq, item]));
-  for (const change of changes) {
-    for (const seq of touchedBy(change)) {
-      const state = states.get(seq);
-      if (state !== undefined) states.set(seq, foldMessage(state, change));
-    }
-  }
-  return [...states.values()];
 }
 
 /** The states that changes leave behind: messages, members and the conversation itself, each once. */
@@ -319,19 +312,6 @@ function cutByRev(items: ItemState[], limit: number, to: Seq): { items: readonly
     }
   }
   return { items, to };
-}
-
-function fitFromStart(items: readonly MessageState[], limit: number, maxBytes: number): readonly MessageState[] {
-  let bytes = 0;
-  for (let index = 0; index < items.length && index < limit; index++) {
-    bytes += Buffer.byteLength(JSON.stringify(items[index]));
-    if (bytes > maxBytes && index > 0) return items.slice(0, index);
-  }
-  return items.slice(0, limit);
-}
-
-function fitFromEnd(items: readonly MessageState[], limit: number, maxBytes: number): readonly MessageState[] {
-  return fitFromStart([...items].reverse(), limit, maxBytes).toReversed();
 }
 
 /** The tail may know of deletions that the store, when it answered, did not. */

@@ -46,7 +46,8 @@ export class TailMemory {
   #unstoredGuards: Change[] = [];
   #watermark: Position;
   readonly #seen: number[];
-  #pins = new Set<Position>();
+  readonly #pins = new Set<Position>();
+  #began = 0;
   #waiting: { position: Position; resolve: () => void; reject: (error: Error) => void }[] = [];
 
   /**
@@ -65,6 +66,11 @@ export class TailMemory {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** How often this memory has begun again: what was read beside it at another count is of another view. */
+  get began(): number {
+    return this.#began;
   }
 
   /** What the store holds, as far as this node knows. */
@@ -97,11 +103,12 @@ export class TailMemory {
   /** While pinned, everything that was not in the store at that moment stays readable here. */
   pin(): Pin {
     const position = [...this.#watermark];
-    const pins = this.#pins.add(position);
+    const began = this.#began;
+    this.#pins.add(position);
     return {
-      release: () => pins.delete(position),
+      release: () => this.#pins.delete(position),
       check: () => {
-        if (pins !== this.#pins) throw new ChatError('unavailable');
+        if (began !== this.#began) throw new ChatError('unavailable');
       },
     };
   }
@@ -150,7 +157,8 @@ export class TailMemory {
     this.#dropped = 0;
     this.#bytes = 0;
     this.#unstoredGuards = [];
-    this.#pins = new Set();
+    this.#pins.clear();
+    this.#began++;
     this.#watermark = watermark;
     this.#seen.splice(0, this.#seen.length, ...watermark);
     const waiting = this.#waiting;

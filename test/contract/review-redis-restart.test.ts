@@ -81,7 +81,8 @@ t.test(
     };
     const tail = new TailMemory([0], 0);
     const log = await openMemoryLog();
-    const reads = new Reads({ store, tail, log, clock: systemClock() });
+    const directory = new Directory(memoryStore().conversations, tail, 100, () => false);
+    const reads = new Reads({ store, tail, log, clock: systemClock(), directory });
     const reading = reads.last(conv(1));
     tail.restart([2]);
     asked.resolve();

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Replica, server } from '../kit/index.ts';
+import { often } from '../kit/often.ts';
 import { eventually } from '../kit/waiting.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
-const SLOW = 60;
+const SLOW = often(1_000, 60);
 const OUTBOX_BYTES = 65_536;
 /** 4,000 code points, 16 kB on the wire: the kernel's buffers are full after some hundred of them. */
 const LONG = '\u{1f4a7}'.repeat(4_000);

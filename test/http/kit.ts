@@ -118,7 +118,7 @@ async function conversations(t: Test, accounts: Accounts) {
   const store = memoryStore();
   const tail = new TailMemory(await store.messages.watermark(), 1_000_000);
   const directory = new Directory(store.conversations, tail, 1_000, () => false);
-  const reads = new Reads({ store: store.messages, tail, log, clock });
+  const reads = new Reads({ store: store.messages, tail, log, clock, directory });
   const marks = new Marks(store.marks, memorySignals(), clock, (error) => t.fail(String(error)));
   const path = new Path({
     log,

@@ -1,0 +1,112 @@
+// The newest messages of conversations that were read lately, so that opening a busy one asks no store. A page is true at
+// one change, `upTo`; what follows is in the tail, which carries the page on. Where the tail does not reach back to it, the
+// page is of no use any more and the store is asked.
+import type { Change } from '../ports/log.ts';
+import { parseChange } from '../protocol/changes.ts';
+import type { ConvId, Seq } from '../protocol/ids.ts';
+import { DEFAULT_HISTORY_LIMIT, MAX_ANSWER_BYTES, MAX_HISTORY_LIMIT } from '../protocol/limits.ts';
+import type { TailMemory } from '../tail/index.ts';
+import { fitFromEnd, foldAll, jsonBytes, type Page, sentIn } from './pages.ts';
+
+/** What a message costs in memory beside its text, and a page beside its messages; measured, rounded up. */
+const MESSAGE_BYTES = 400;
+const PAGE_BYTES = 400;
+/** Carrying a page on past more changes would cost more than asking for it, in one go. */
+const MOST_NEWER = MAX_HISTORY_LIMIT;
+
+interface KeptPage extends Page {
+  readonly upTo: Seq;
+  /** Of its items as JSON. */
+  readonly jsonBytes: number;
+}
+
+export class NewestPages {
+  readonly #tail: TailMemory;
+  readonly #headOf: (conv: ConvId) => Seq | undefined;
+  readonly #keepBytes: number;
+  /** The longest unused first. */
+  readonly #pages = new Map<ConvId, KeptPage>();
+  #bytes = 0;
+  /** Of which view of the log they are. */
+  #began: number;
+
+  /** @param headOf the newest change this node has seen of a conversation, undefined where it follows it not */
+  constructor(tail: TailMemory, headOf: (conv: ConvId) => Seq | undefined, keepBytes: number) {
+    this.#tail = tail;
+    this.#headOf = headOf;
+    this.#keepBytes = keepBytes;
+    this.#began = tail.began;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The newest messages as of this moment, at most `limit`; undefined where the store has to be asked. */
+  find(conv: ConvId, limit: number): Page | undefined {
+    const kept = this.#current(conv);
+    if (kept === undefined || (kept.items.length < limit && kept.more)) return undefined;
+    if (kept.items.length <= limit && kept.jsonBytes <= MAX_ANSWER_BYTES) return kept;
+    const items = fitFromEnd(kept.items, limit, MAX_ANSWER_BYTES);
+    return { items, more: kept.more || items.length < kept.items.length };
+  }
+
+  /** @param upTo the change at which the page is true; the tail has all that follow it */
+  keep(conv: ConvId, { items, more }: Page, upTo: Seq): void {
+    this.#forgetOldView();
+    this.#drop(conv);
+    this.#put(conv, { items, more, upTo, jsonBytes: sizeOf(items) });
+    for (const oldest of this.#pages.keys()) {
+      if (this.#bytes <= this.#keepBytes) break;
+      this.#drop(oldest);
+    }
+  }
+
+  #current(conv: ConvId): KeptPage | undefined {
+    this.#forgetOldView();
+    const kept = this.#drop(conv);
+    if (kept === undefined) return undefined;
+    const newer = this.#tail.after(conv, kept.upTo);
+    if (newer === null ? this.#headOf(conv) !== kept.upTo : newer.length > MOST_NEWER) return undefined;
+    const current = newer === null || newer.length === 0 ? kept : carriedOn(kept, newer);
+    this.#put(conv, current);
+    return current;
+  }
+
+  #put(conv: ConvId, page: KeptPage): void {
+    this.#pages.set(conv, page);
+    this.#bytes += costOf(page);
+  }
+
+  #drop(conv: ConvId): KeptPage | undefined {
+    const page = this.#pages.get(conv);
+    if (page === undefined) return undefined;
+    this.#pages.delete(conv);
+    this.#bytes -= costOf(page);
+    return page;
+  }
+
+  /** Where the log went on without this node, what was kept may never have been. */
+  #forgetOldView(): void {
+    if (this.#began === this.#tail.began) return;
+    this.#began = this.#tail.began;
+    this.#pages.clear();
+    this.#bytes = 0;
+  }
+}
+
+function carriedOn(page: KeptPage, changes: readonly Change[]): KeptPage {
+  const newer = changes.map(({ wire }) => parseChange(wire));
+  const items = foldAll([...page.items, ...sentIn(newer)], newer);
+  const kept = items.slice(-Math.max(DEFAULT_HISTORY_LIMIT, page.items.length));
+  const upTo = newer.at(-1)?.seq ?? page.upTo;
+  return { items: kept, more: page.more || kept.length < items.length, upTo, jsonBytes: sizeOf(kept) };
+}
+
+function sizeOf(items: KeptPage['items']): number {
+  return items.reduce((bytes, item) => bytes + jsonBytes(item), 0);
+}
+
+function costOf({ items, jsonBytes }: KeptPage): number {
+  return PAGE_BYTES + jsonBytes + items.length * MESSAGE_BYTES;
+}

@@ -36,7 +36,7 @@ export class Wheel {
 
   /** It has just been heard of: the next ping is a whole heartbeat away. */
   restart(connection: Connection): void {
-    this.#slots.some((slot) => slot.delete(connection));
+    this.#leave(connection);
     this.#enter(connection);
   }
 
@@ -47,9 +47,13 @@ export class Wheel {
     connection.silentPasses = -1;
   }
 
+  #leave(connection: Connection): void {
+    this.#slots.some((slot) => slot.delete(connection));
+  }
+
   /** Lets go of a connection at once: kept until its token's time, it would outlive its socket by days. */
   remove(connection: Connection): void {
-    this.#slots.some((slot) => slot.delete(connection));
+    this.#leave(connection);
     this.#opening.delete(connection);
     this.#forgetExpiry(connection);
   }

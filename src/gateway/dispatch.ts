@@ -164,7 +164,7 @@ async function handleHistory(
   if (frame.thread !== undefined)
     throw new ChatError('bad_frame', { field: 'thread', message: 'There are no threads yet.' });
   const conversation = await visible(connection, frame, context);
-  const result = await context.reads.history(conversation, frame);
+  const result = await context.reads.history(conversation, frame, freshness);
   requireMember(conversation, userOf(connection));
   connection.send({ t: 'history', id: frame.id, conv: frame.conv, ...result, ...freshness } satisfies HistoryAnswer);
 }

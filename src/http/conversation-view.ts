@@ -99,13 +99,13 @@ export async function conversationsOf({ directory }: Domain, user: UserId): Prom
 /** Entries of a list: with the newest message, for those who may read it. */
 export async function listViews(
   { marks, reads }: Domain,
-  conversations: readonly Conversation[],
-  user: UserId,
+  asked: { readonly conversations: readonly Conversation[]; readonly user: UserId; readonly freshness: Freshness },
 ): Promise<ConversationView[]> {
+  const { conversations, user, freshness } = asked;
   const own = await marks.ofUser(user);
   const views = await Promise.all(
     conversations.map(async (conversation) => {
-      const last = isMember(conversation.standing(user)) ? await reads.last(conversation.id) : undefined;
+      const last = isMember(conversation.standing(user)) ? await reads.last(conversation.id, freshness) : undefined;
       // Removed, or the conversation closed, while its newest message was looked up.
       if (conversation.deleted || conversation.standing(user) === 'none') return [];
       const view = viewOf(conversation, user, own.get(conversation.id)?.read ?? 0);

@@ -101,8 +101,7 @@ export function conversationRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         config: { policy: 'user' },
       },
       async (request) => {
-        const freshness = await domain.reads.freshness();
-        return { ...(await listPage(domain, callerOf(request).user, request.query)), ...freshness };
+        return listPage(domain, callerOf(request).user, request.query);
       },
     );
 
@@ -190,11 +189,13 @@ async function shown(domain: Domain, conv: ConvId, user: UserId): Promise<Conver
 
 async function listPage(domain: Domain, user: UserId, query: { cursor?: string; limit?: number }) {
   const { cursor, limit = DEFAULT_PAGE } = query;
+  const freshness = await domain.reads.freshness();
   const all = await conversationsOf(domain, user);
   const place = cursor === undefined ? null : readCursor(cursor);
   const rest = place === null ? all : all.filter((one) => compareActivity(activityOf(one), place) > 0);
   const page = rest.slice(0, limit);
   const last = page.at(-1);
   const next = rest.length > page.length && last !== undefined ? writeCursor(activityOf(last)) : null;
-  return pageOf({ items: await listViews(domain, page, user), cursor: next });
+  const items = await listViews(domain, { conversations: page, user, freshness });
+  return { ...pageOf({ items, cursor: next }), ...freshness };
 }

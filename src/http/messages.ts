@@ -74,8 +74,7 @@ export function messageRoutes(domain: Domain): FastifyPluginAsyncTypebox {
         if (thread !== undefined)
           throw new ChatError('bad_frame', { field: 'thread', message: 'There are no threads yet.' });
         requireOneAnchor(query);
-        const freshness = await domain.reads.freshness();
-        return { ...(await history(domain, request.params.conv, callerOf(request).user, query)), ...freshness };
+        return history(domain, request.params.conv, callerOf(request).user, query);
       },
     );
 
@@ -117,11 +116,12 @@ function requireOneAnchor({ before, after, around }: Anchors): void {
 
 /** Membership is checked again after the wait: nothing is served to who was removed meanwhile. */
 async function history(domain: Domain, conv: ConvId, user: UserId, query: HistoryQuery) {
+  const freshness = await domain.reads.freshness();
   const conversation = await conversationOf(domain, conv, user);
-  const { items, more, ...beside } = await domain.reads.history(conversation, query);
+  const { items, more, ...beside } = await domain.reads.history(conversation, query, freshness);
   requireMember(conversation, user);
   const moreSomewhere = more ?? (beside.moreBefore === true || beside.moreAfter === true);
-  return { items: [...items], more: moreSomewhere, ...beside };
+  return { items: [...items], more: moreSomewhere, ...beside, ...freshness };
 }
 
 function receiptOf(conv: ConvId, written: Written) {

@@ -30,18 +30,28 @@ export function foldAll(items: readonly MessageState[], changes: readonly Change
 }
 
 /** Of a page's items the first that fit; at least one. */
-export function fitFromStart(items: readonly MessageState[], limit: number, maxBytes: number): readonly MessageState[] {
+export function fitFromStart(
+  items: readonly MessageState[],
+  limit: number,
+  maxBytes: number,
+  sizeOf = jsonBytes,
+): readonly MessageState[] {
   let bytes = 0;
   for (let index = 0; index < items.length && index < limit; index++) {
-    bytes += jsonBytes(items[index] as MessageState);
+    bytes += sizeOf(items[index] as MessageState);
     if (bytes > maxBytes && index > 0) return items.slice(0, index);
   }
   return items.slice(0, limit);
 }
 
 /** As `fitFromStart`, the last. */
-export function fitFromEnd(items: readonly MessageState[], limit: number, maxBytes: number): readonly MessageState[] {
-  return fitFromStart(items.toReversed(), limit, maxBytes).toReversed();
+export function fitFromEnd(
+  items: readonly MessageState[],
+  limit: number,
+  maxBytes: number,
+  sizeOf = jsonBytes,
+): readonly MessageState[] {
+  return fitFromStart(items.toReversed(), limit, maxBytes, sizeOf).toReversed();
 }
 
 export function jsonBytes(state: MessageState): number {

@@ -91,13 +91,16 @@ export class Reads {
     }
   }
 
-  /** A page of messages, ascending by seq; the newest where the query names no anchor. */
-  async history(conversation: Conversation, query: HistoryQuery): Promise<HistoryResult> {
+  /**
+   * A page of messages, ascending by seq; the newest where the query names no anchor.
+   * @param freshness what came of `freshness` before
+   */
+  async history(conversation: Conversation, query: HistoryQuery, freshness: Freshness): Promise<HistoryResult> {
     const limit = query.limit ?? DEFAULT_HISTORY_LIMIT;
     if (query.around !== undefined) return this.#around(conversation.id, query.around, limit);
     if (query.after !== undefined) return this.#after(conversation.id, query.after, limit);
     if (query.before !== undefined) return this.#before(conversation.id, query.before, limit);
-    return this.#newest(conversation.id, limit);
+    return this.#newest(conversation.id, limit, freshness);
   }
 
   /** The state of one message, or undefined where the seq is none. */
@@ -106,8 +109,8 @@ export class Reads {
   }
 
   /** The newest message of a conversation, for lists. */
-  async last(conv: ConvId): Promise<MessageState | undefined> {
-    return (await this.#newest(conv, 1)).items[0];
+  async last(conv: ConvId, freshness: Freshness): Promise<MessageState | undefined> {
+    return (await this.#newest(conv, 1, freshness)).items[0];
   }
 
   /**
@@ -175,8 +178,10 @@ export class Reads {
     if (upTo > head.seq) await this.cover();
   }
 
-  async #newest(conv: ConvId, limit: number): Promise<Page> {
-    return this.#newestPages.find(conv, limit) ?? this.#before(conv, NEWEST, limit);
+  /** From memory where it has them; where this node may have missed something, the store may know better. */
+  async #newest(conv: ConvId, limit: number, { stale }: Freshness): Promise<Page> {
+    const remembered = stale ? undefined : this.#newestPages.find(conv, limit);
+    return remembered ?? this.#before(conv, NEWEST, limit);
   }
 
   async #before(conv: ConvId, before: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
@@ -187,7 +192,7 @@ export class Reads {
         const items = [...page.items, ...fresh.filter((message) => message.seq < before)];
         const kept = fitFromEnd(items, limit, maxBytes);
         const joined = { items: kept, more: page.more || kept.length < items.length };
-        if (before === NEWEST) this.#newestPages.keep(conv, joined, upTo);
+        if (before === NEWEST) this.#newestPages.keep(conv, joined, limit, upTo);
         return joined;
       },
     );

@@ -83,7 +83,7 @@ t.test(
     const log = await openMemoryLog();
     const directory = new Directory(memoryStore().conversations, tail, 100, () => false);
     const reads = new Reads({ store, tail, log, clock: systemClock(), directory });
-    const reading = reads.last(conv(1));
+    const reading = reads.last(conv(1), {});
     tail.restart([2]);
     asked.resolve();
     await t.rejects(reading, { code: 'unavailable' });

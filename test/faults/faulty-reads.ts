@@ -17,9 +17,11 @@ const { Reads: Real } = (await import(new URL('../../src/messages/reads.ts?real'
 };
 
 export class Reads extends Real {
-  override history(...[conversation, query]: Parameters<RealReads['history']>): ReturnType<RealReads['history']> {
+  override history(
+    ...[conversation, query, freshness]: Parameters<RealReads['history']>
+  ): ReturnType<RealReads['history']> {
     if (query.limit === 13) throw new TypeError('a defect at once');
     if (query.limit === 14) return Promise.resolve().then(() => Promise.reject(new TypeError('a defect later')));
-    return super.history(conversation, query);
+    return super.history(conversation, query, freshness);
   }
 }

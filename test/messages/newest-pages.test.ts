@@ -4,7 +4,7 @@ import { systemClock } from '../../src/adapters/memory/clock.ts';
 import { openMemoryLog } from '../../src/adapters/memory/log.ts';
 import { memoryStore } from '../../src/adapters/memory/store.ts';
 import { Directory } from '../../src/conversations/index.ts';
-import { Reads } from '../../src/messages/index.ts';
+import { type Freshness, type HistoryResult, Reads } from '../../src/messages/index.ts';
 import { NewestPages } from '../../src/messages/newest-pages.ts';
 import { foldAll, sentIn } from '../../src/messages/pages.ts';
 import type { Change } from '../../src/ports/log.ts';
@@ -14,8 +14,18 @@ import { TailMemory } from '../../src/tail/index.ts';
 import { random } from '../kit/index.ts';
 
 const CONVS = ['c1', 'c2', 'c3'] as ConvId[];
-const [CONV = '' as ConvId, OTHER = '' as ConvId] = CONVS;
+const [CONV = '' as ConvId] = CONVS;
 const ANN = 'ann' as UserId;
+
+/** Eight of them fill an answer. */
+const LONG = '€'.repeat(4_000);
+
+const seqs = ({ items }: HistoryResult) => items.map(({ seq }) => seq);
+
+function messageChange(conv: ConvId, seq: Seq, text: string): Change {
+  const wire = wireText('message', conv, seq, seq, ANN, 1, null, bodyText({ text }));
+  return { part: 0, offset: seq, conv, seq, n: seq, type: 'message', from: ANN, at: 1, key: null, wire };
+}
 
 /** One node's view of some conversations, whose log this test writes by hand. */
 async function node(keepTailBytes = 1_000_000) {
@@ -34,17 +44,21 @@ async function node(keepTailBytes = 1_000_000) {
   const all: Change[] = [];
   let stored = 0;
 
-  function tell(conv: ConvId, type: ChangeType, fields: object): Seq {
+  function changeOf(conv: ConvId, type: ChangeType, fields: object): Change {
     const before = all.filter((change) => change.conv === conv);
     const seq = before.length + 1;
     const n = before.filter((change) => change.type === 'message').length + (type === 'message' ? 1 : 0);
     const wire = wireText(type, conv, seq, type === 'message' ? n : 0, ANN, 1, null, bodyText(fields));
-    const change = { part: 0, offset: all.length + 1, conv, seq, n, type, from: ANN, at: 1, key: null, wire };
+    return { part: 0, offset: all.length + 1, conv, seq, n, type, from: ANN, at: 1, key: null, wire };
+  }
+
+  function tell(conv: ConvId, type: ChangeType, fields: object): Seq {
+    const change = changeOf(conv, type, fields);
     all.push(change);
     tail.add(change);
     directory.onChange(change);
     tail.settle();
-    return seq;
+    return change.seq;
   }
 
   return {
@@ -66,11 +80,18 @@ async function node(keepTailBytes = 1_000_000) {
       tail.restart([stored]);
       directory.restart();
     },
-    async newest(conv: ConvId, limit: number) {
+    async newest(conv: ConvId, limit: number, freshness: Freshness = {}) {
       const conversation = await directory.get(conv);
       if (conversation === undefined) throw new Error('no such conversation');
-      const { items, more } = await reads.history(conversation, { limit });
-      return { items: [...items], more: more === true };
+      return reads.history(conversation, { limit }, freshness);
+    },
+    last: (conv: ConvId, freshness: Freshness = {}) => reads.last(conv, freshness),
+    /** The store goes on by another node's hand, which this one does not hear of. */
+    async storeUnheard(conv: ConvId, type: ChangeType, fields: object) {
+      const change = changeOf(conv, type, fields);
+      all.push(change);
+      stored = all.length;
+      await messages.apply([change], [stored]);
     },
     /** What it must be, by the changes from the first on. */
     expected(conv: ConvId, limit: number) {
@@ -148,10 +169,10 @@ t.test('a page carried on past what is kept of it has more before it', async (t)
 t.test('texts that do not fit into one answer are cut as the store’s are', async (t) => {
   const here = await node();
   here.begin(CONV);
-  for (let count = 0; count < 20; count++) here.send(CONV, '€'.repeat(4_000));
+  for (let count = 0; count < 20; count++) here.send(CONV, LONG);
   await here.store();
   const asked = await here.newest(CONV, 10);
-  for (let count = 0; count < 5; count++) here.send(CONV, '€'.repeat(4_000));
+  for (let count = 0; count < 5; count++) here.send(CONV, LONG);
   const remembered = await here.newest(CONV, 10);
   t.equal(asked.items.length, 10);
   t.equal(remembered.items.length, 10);
@@ -159,17 +180,49 @@ t.test('texts that do not fit into one answer are cut as the store’s are', asy
   t.ok(Buffer.byteLength(JSON.stringify((await here.newest(CONV, 15)).items)) <= 131_072);
 });
 
-t.test('memory is bounded: the longest unused goes', async (t) => {
-  const tail = new TailMemory([0], 0);
-  const heads = new Map(CONVS.map((conv) => [conv, 1]));
-  const pages = new NewestPages(tail, (conv) => heads.get(conv), 2_500);
-  const item = { is: 'message' as const, seq: 1, n: 1, rev: 1, from: ANN, at: 1, text: 'x'.repeat(200) };
-  for (const conv of [CONV, OTHER]) pages.keep(conv, { items: [item], more: false }, 1);
-  t.ok(pages.find(CONV, 1));
-  pages.keep(CONVS[2] as ConvId, { items: [item], more: false }, 1);
-  t.ok(pages.bytes <= 2_500);
-  t.notOk(pages.find(OTHER, 1), 'used before the others');
-  t.ok(pages.find(CONV, 1));
+t.test('of a conversation of long texts the store is asked once, too', async (t) => {
+  const here = await node();
+  here.begin(CONV);
+  for (let count = 0; count < 20; count++) here.send(CONV, `${count} ${LONG}`);
+  await here.store();
+  const page = await here.newest(CONV, 50);
+  t.ok(page.items.length < 20 && page.more);
+  t.same(await here.newest(CONV, 50), page);
+  here.send(CONV, `20 ${LONG}`);
+  t.same(
+    seqs(await here.newest(CONV, 50)),
+    seqs(page).map((seq) => seq + 1),
+  );
+  t.equal(here.asked(), 1);
+});
+
+t.test(
+  'where the log cannot be asked the store may know better: a deleted text is not shown from memory',
+  async (t) => {
+    const here = await node();
+    here.begin(CONV);
+    const secret = here.send(CONV, 'secret');
+    await here.store();
+    await here.newest(CONV, 50);
+    await here.storeUnheard(CONV, 'delete', { of: secret });
+    t.equal((await here.newest(CONV, 50, { stale: true })).items[0]?.text, '');
+    t.equal((await here.last(CONV, { stale: true }))?.text, '');
+  },
+);
+
+t.test('memory is bounded, of pages carried on as well: the longest unused goes', async (t) => {
+  const tail = new TailMemory([0], 1_000_000);
+  const keepBytes = 60_000;
+  const pages = new NewestPages(tail, () => 1, keepBytes);
+  const item = { is: 'message' as const, seq: 1, n: 1, rev: 1, from: ANN, at: 1, text: 'x' };
+  for (const conv of CONVS) pages.keep(conv, { items: [item], more: false }, 50, 1);
+  for (const conv of CONVS) {
+    for (let seq = 2; seq <= 4; seq++) tail.add(messageChange(conv, seq, 'x'.repeat(4_000)));
+    t.equal(pages.find(conv, 50)?.items.length, 4);
+    t.ok(pages.bytes <= keepBytes, `${pages.bytes} bytes`);
+  }
+  t.notOk(pages.find(CONV, 50), 'used before the others');
+  t.ok(pages.find(CONVS[2] as ConvId, 50));
 });
 
 t.test('any story: what is read is what all changes add up to', async (t) => {

@@ -84,7 +84,7 @@ export const MATRIX: readonly Row[] = [
   },
   {
     fault: 'F11',
-    what: 'slow readers',
+    what: 'a slow reader, and 1,000 of them',
     mustHold: 'memory bounded; others unaffected; `behind`, then complete',
     files: [...f('slow-readers'), ...e2e('slow-reader')],
     schedules: 'embedded',

@@ -1,10 +1,11 @@
 // Passwords, tokens and texts, each with a word in it that occurs nowhere else, go through every route and every frame, at
 // their places and at all wrong ones, with everything logged and failures provoked. Afterwards the words are looked for.
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { CLIENT_FRAMES } from '../../src/protocol/requests.ts';
 import { type Account, eventually, MODE, server } from '../kit/index.ts';
@@ -57,20 +58,26 @@ async function clusterPlace(t: Test): Promise<Place> {
     });
   return {
     process: node.process,
-    kept: async () => `${commands.join('\n')}\n${await documents()}`,
+    kept: async () => `${commands()}\n${await documents()}`,
     spoils: [() => spoilMongo(nodes), () => spoilRedis(nodes)],
   };
 }
 
-/** Every command that Redis is sent from now on, those of scripts included. */
-async function monitored(t: Test, nodes: Cluster): Promise<readonly string[]> {
-  const commands: string[] = [];
-  const redis = new Redis(nodes.redis.url);
-  const monitor = await redis.monitor();
-  redis.disconnect();
-  monitor.on('monitor', (_time: string, words: readonly string[]) => commands.push(words.join(' ')));
-  t.teardown(() => monitor.disconnect());
-  return commands;
+/**
+ * Every command that Redis is sent from now on, those of scripts included, as MONITOR tells it
+ * (redis.io/docs/latest/commands/monitor). Not by ioredis: what comes in one piece with the `OK` is an error to it.
+ */
+async function monitored(t: Test, nodes: Cluster): Promise<() => string> {
+  const { hostname, port } = new URL(nodes.redis.url);
+  const socket = connect(Number(port), hostname);
+  t.teardown(() => socket.destroy());
+  let said = '';
+  socket.setEncoding('utf8').on('data', (text) => {
+    said += text;
+  });
+  socket.write('MONITOR\r\n');
+  await once(socket, 'data');
+  return () => said;
 }
 
 /** It takes no document any more. */

@@ -76,7 +76,7 @@ function page(parts: readonly Part[]): string {
       ],
     ),
     table(['fault', ...MODES], kindsOf(sum)),
-    `${sum.findings.length} schedules with findings.`,
+    `${sum.findings.length} schedules with findings; what became of them: [findings.md](findings.md).`,
     ...sum.findings.map(({ mode, seed, texts }) => `- ${mode} ${seed}: ${texts[0]?.slice(0, 200)}`),
     '## The matrix',
     table(

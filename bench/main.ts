@@ -24,13 +24,15 @@ import { forgetWorlds } from './kit/world.ts';
 import { checkGenerator } from './load/self-check.ts';
 
 const BARS: readonly Bar[] = [p1, p1c, p2, p2c, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, p15, peers];
+/** Of `--quick` without names: the path and the log in both modes, and what a connection costs. */
+const QUICK_BARS: readonly Bar[] = [p1, p2, p3, p4, p5, p9, p12, p13];
 const SUBJECTS: readonly string[] = ['server', 'F1', 'F2', 'F3'];
 
 const HELP = `npm run bench -- [BAR ...] [--quick] [--repeats N] [--subject server|F1|F2|F3] [--profile DIR] [--forget]
 
 ${BARS.map(({ id, title, fullSeconds }) => `  ${id.padEnd(4)} ${title} (about ${fullSeconds} s)`).join('\n')}
 
-  --quick     all bars in under three minutes: smaller counts, fewer repeats, an indication only
+  --quick     smaller counts, fewer repeats, an indication only. Without names ${QUICK_BARS.map(({ id }) => id).join(' ')}, in under three minutes
   --repeats   interleaved repeats (5; quick: 2)
   --subject   measure a floor in the server's place, to try the bench itself; nothing is kept
   --profile   the server leaves CPU profiles in this folder; nothing is kept
@@ -68,7 +70,8 @@ function readArguments() {
   if (!SUBJECTS.includes(values.subject)) usage(`there is no subject ${values.subject}`);
   const repeats = Number(values.repeats ?? (values.quick ? 2 : 5));
   if (!Number.isInteger(repeats) || repeats < 1) usage('--repeats is a number from 1');
-  const bars = wanted.length === 0 ? BARS : BARS.filter(({ id }) => wanted.includes(id));
+  const everything = values.quick ? QUICK_BARS : BARS;
+  const bars = wanted.length === 0 ? everything : BARS.filter(({ id }) => wanted.includes(id));
   return { ...values, subject: values.subject as SubjectName, repeats, bars };
 }
 

@@ -17,14 +17,23 @@ import { p8 } from './bars/storm.ts';
 import type { Bar, Context } from './kit/bar.ts';
 import { killChildren } from './kit/child.ts';
 import { profileServers } from './kit/programs.ts';
-import { auditLine, describeEnvironment, type Environment, isSaid, type Kept, keep, table } from './kit/report.ts';
+import {
+  auditLine,
+  describeEnvironment,
+  type Environment,
+  isSaid,
+  type Kept,
+  keep,
+  table,
+  writePage,
+} from './kit/report.ts';
 import type { SubjectName } from './kit/stage.ts';
 import { removeTemporaries } from './kit/temporary.ts';
 import { forgetWorlds } from './kit/world.ts';
 import { checkGenerator } from './load/self-check.ts';
 
 const BARS: readonly Bar[] = [p1, p1c, p2, p2c, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, p15, peers];
-/** Of `--quick` without names: the path and the log in both modes, and what a connection costs. */
+/** Of `--quick` without names: one of each kind, and no more than fits into three minutes. */
 const QUICK_BARS: readonly Bar[] = [p1, p2, p3, p4, p5, p9, p12, p13];
 const SUBJECTS: readonly string[] = ['server', 'F1', 'F2', 'F3'];
 
@@ -36,6 +45,7 @@ ${BARS.map(({ id, title, fullSeconds }) => `  ${id.padEnd(4)} ${title} (about ${
   --repeats   interleaved repeats (5; quick: 2)
   --subject   measure a floor in the server's place, to try the bench itself; nothing is kept
   --profile   the server leaves CPU profiles in this folder; nothing is kept
+  --page      write bench/RESULTS.md anew from what is kept and from bench/notes, and end
   --forget    remove the prepared data folders from the temporary folder, and end
 `;
 
@@ -54,6 +64,7 @@ function parsedOrUsage() {
         subject: { type: 'string', default: 'server' },
         profile: { type: 'string' },
         forget: { type: 'boolean', default: false },
+        page: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
@@ -89,9 +100,10 @@ async function runBar(bar: Bar, context: Omit<Context, 'say'>, environment: Envi
 }
 
 async function main(): Promise<void> {
-  const { bars, quick, repeats, subject, profile, forget, help } = readArguments();
+  const { bars, quick, repeats, subject, profile, forget, page, help } = readArguments();
   if (help) return void process.stdout.write(HELP);
   if (forget) return forgetWorlds();
+  if (page) return writePage();
   checkGenerator();
   if (profile !== undefined) profileServers(profile);
   const environment = describeEnvironment();

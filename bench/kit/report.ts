@@ -68,7 +68,7 @@ function commit(): string {
 
 const HEADS = ['bar', 'what', 'floor', 'server', 'ratio', 'range', 'bar is', ''];
 
-function cells(bar: string, row: Row, clean: boolean): string[] {
+function cells({ bar, quick, audit }: Kept, row: Row): string[] {
   const floor = row.floor === null ? '' : `${row.floorName} ${figure(row.floor)} ${row.unit}`;
   return [
     bar,
@@ -78,8 +78,13 @@ function cells(bar: string, row: Row, clean: boolean): string[] {
     row.as === 'figure' ? '' : compared(row, row.compared),
     row.low === row.high ? '' : `${compared(row, row.low)} to ${compared(row, row.high)}`,
     row.limit,
-    !clean ? 'INVALID' : row.met === null ? '' : row.met ? 'met' : 'MISSED',
+    isClean(audit) ? `${verdict(row)}${quick && row.met !== null ? ' (quick)' : ''}` : 'INVALID',
   ];
+}
+
+function verdict({ met }: Row): string {
+  if (met === null) return '';
+  return met ? 'met' : 'MISSED';
 }
 
 function compared({ as, unit }: Row, value: number): string {
@@ -95,7 +100,7 @@ function figure(value: number): string {
 }
 
 export function table(results: readonly Kept[]): string {
-  const lines = results.flatMap(({ bar, rows, audit }) => rows.map((row) => cells(bar, row, isClean(audit))));
+  const lines = results.flatMap((result) => result.rows.map((row) => cells(result, row)));
   const widths = HEADS.map((head, column) => Math.max(head.length, ...lines.map((line) => line[column]?.length ?? 0)));
   const draw = (line: readonly string[]) =>
     `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
@@ -120,7 +125,12 @@ export function keep(result: Kept): void {
   if (before === undefined || before.quick || !result.quick) kept.set(result.bar, result);
   const all = [...kept.values()].sort((a, b) => a.bar.localeCompare(b.bar, 'en', { numeric: true }));
   writeFileSync(JSON_FILE, `${JSON.stringify(all, null, 1)}\n`);
-  writeFileSync(PAGE_FILE, page(all));
+  writePage();
+}
+
+/** The page anew, of what is kept and what people have to say. */
+export function writePage(): void {
+  writeFileSync(PAGE_FILE, page(readKept()));
 }
 
 function readKept(): Kept[] {
@@ -132,7 +142,7 @@ function page(results: readonly Kept[]): string {
   const runs = results.map((result) => `- ${runLine(result)}`);
   return `${[
     '# Results of the last runs',
-    'Made by `npm run bench`; do not edit. How to read it: README.md. What people have to say about a figure is in notes/.',
+    'Made by `npm run bench`; do not edit. How to read it: [README.md](README.md). What people have to say about a figure is in [notes](notes). Quick runs are an indication only.',
     table(results),
     '## Counted',
     results

@@ -1,5 +1,5 @@
 // The checker: what of the promises of the protocol a run under faults has broken. Knows nothing of how the server works;
-// its rules are those of the table C1 to C11. A checker that finds nothing proves something only because its self-test
+// its rules are C1 to C13 of findings.md. A checker that finds nothing proves something only because its self-test
 // shows that it can find (checker.test.ts).
 import { Case, type Finding } from './case.ts';
 import { checkConnections } from './check-connections.ts';

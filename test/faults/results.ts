@@ -57,13 +57,19 @@ function kept(): readonly Part[] {
   return lines.map((line) => JSON.parse(line) as Part);
 }
 
+const LEGEND = [
+  '*Made, answer lost*: written, but its sender never heard. *deaf*: a client stops reading. *hang up*: a client goes without a word.',
+  '*freeze*: SIGSTOP, later SIGCONT. *lock store*: another program holds the file. *far*: every packet is late. *slices*: a byte at a time.',
+  'A run that is broken off keeps the schedules that had ended.',
+].join('\n');
+
 function page(parts: readonly Part[]): string {
   const sum = noTally();
   for (const { tally } of parts) addTally(sum, tally);
   return [
     '# What `npm run faults` has found',
     'Written by `npm run faults -- --keep`, from the lines of results.jsonl beside it; not by hand.',
-    '## Randomized schedules, all runs together',
+    '## Randomized schedules, all kept runs together',
     table(
       ['', 'schedules', 'operations', 'acknowledged writes', 'made, answer lost', 'faults', 'longest recovery'],
       [
@@ -76,8 +82,9 @@ function page(parts: readonly Part[]): string {
       ],
     ),
     table(['fault', ...MODES], kindsOf(sum)),
-    `${sum.findings.length} schedules with findings; what became of them: [findings.md](findings.md).`,
-    ...sum.findings.map(({ mode, seed, texts }) => `- ${mode} ${seed}: ${texts[0]?.slice(0, 200)}`),
+    LEGEND,
+    `Every schedule ends with the checks of [findings.md](findings.md). ${sum.findings.length} have findings; that page says what became of them.`,
+    ...sum.findings.map(({ mode, seed, texts }) => `- ${mode} ${seed}: ${brief(texts[0] ?? '')}`),
     '## The matrix',
     table(
       ['', 'fault', 'last run', 'asserts'],
@@ -100,12 +107,23 @@ function page(parts: readonly Part[]): string {
   ].join('\n\n');
 }
 
+/** Without folders of one machine. */
+function brief(text: string): string {
+  const words = text
+    .replaceAll(/'\/\S*\//g, "'")
+    .slice(0, 120)
+    .split(' ');
+  return words.slice(0, -1).join(' ');
+}
+
 function kindsOf({ embedded, cluster }: Tally): readonly (readonly string[])[] {
   const kinds = [...new Set([...Object.keys(embedded.faults), ...Object.keys(cluster.faults)])].sort();
   return kinds.map((kind) => [kind, number(embedded.faults[kind] ?? 0), number(cluster.faults[kind] ?? 0)]);
 }
 
 function lastOf(parts: readonly Part[], fault: string): readonly [run: string, asserts: string] {
+  const comesWith = MATRIX.find((row) => row.fault === fault)?.comesWith;
+  if (comesWith !== undefined) return [`comes with ${comesWith}`, ''];
   const last = parts.findLast(({ rows }) => fault in rows);
   const row = last?.rows[fault];
   if (last === undefined || row === undefined) return ['', ''];

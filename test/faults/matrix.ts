@@ -41,7 +41,7 @@ export const MATRIX: readonly Row[] = [
     fault: 'F4',
     what: 'Redis starts empty or with an older file',
     mustHold: 'a new epoch; no number given twice; clients get `reset`',
-    files: [...f('cluster-redis-emptied', 'cluster-same-send', 'folder'), ...contract('review-redis-start')],
+    files: [...f('cluster-redis-emptied', 'cluster-same-send', 'folder'), ...contract('log-redis-start')],
     schedules: 'cluster',
   },
   {
@@ -80,7 +80,7 @@ export const MATRIX: readonly Row[] = [
     fault: 'F10',
     what: 'poison in the log: bad JSON, bad UTF-8, megabytes, entries that are none',
     mustHold: 'the rest is stored; it is set aside and seen in metrics',
-    files: [...f('cluster-poison'), ...contract('review-redis-reader', 'store-mongo')],
+    files: [...f('cluster-poison'), ...contract('log-redis-reader', 'store-mongo')],
   },
   {
     fault: 'F11',
@@ -93,7 +93,7 @@ export const MATRIX: readonly Row[] = [
     fault: 'F12',
     what: 'rolling restart of all nodes under load',
     mustHold: 'nothing lost, one reconnect each, no error seen; a second SIGTERM is harmless',
-    files: [...f('cluster-rolling-restart'), ...e2e('goodbye', 'review-drain')],
+    files: [...f('cluster-rolling-restart'), ...e2e('goodbye', 'drain')],
     schedules: 'both',
   },
   {
@@ -106,13 +106,13 @@ export const MATRIX: readonly Row[] = [
     fault: 'F14',
     what: 'reconnect storm',
     mustHold: 'P8 of `npm run bench`',
-    files: e2e('review-storm'),
+    files: e2e('storms'),
   },
   {
     fault: 'F15',
     what: 'the same send 1-5 times: in parallel, on two nodes, after restarts, refresh, the window',
     mustHold: 'one `seq`, the first answer',
-    files: [...f('cluster-same-send'), ...e2e('exactly-once'), ...contract('review-redis-keys')],
+    files: [...f('cluster-same-send'), ...e2e('exactly-once'), ...contract('log-redis-keys')],
     schedules: 'both',
   },
   {
@@ -165,7 +165,7 @@ export const MATRIX: readonly Row[] = [
     fault: 'F23',
     what: 'Redis comes back a few entries short while nodes have seen them',
     mustHold: 'noticed before the first new append; new epoch for that part only',
-    files: [...f('cluster-short-log'), ...contract('review-redis-recovery', 'log-redis-cluster')],
+    files: [...f('cluster-short-log'), ...contract('log-redis-recovery', 'log-redis-cluster')],
     schedules: 'cluster',
   },
   {

@@ -22,7 +22,7 @@ function refusal(data: string): Refused | undefined {
   return 'refused' in decoded ? decoded : undefined;
 }
 
-/** What a schema cannot say, read from PROTOCOL.md section 3: the fields at fault by their content. */
+/** What a schema cannot say, read from docs/protocol.md: the fields at fault by their content. */
 function unmeant(frame: Fields): readonly string[] {
   const isUntext = (value: unknown) => typeof value === 'string' && (!value.isWellFormed() || value.includes('\0'));
   const isTooLong = (value: unknown) => typeof value === 'string' && [...value].length > 4_000;

@@ -62,7 +62,7 @@ function fold(changes: readonly ChangeBody[], from: States = new Map()): States 
   return states;
 }
 
-/** The same, told from scratch: what PROTOCOL.md section 4 says a message is, message by message. */
+/** The same, told from scratch: what docs/protocol.md says a message is, message by message. */
 function expected(changes: readonly ChangeBody[]): States {
   const states = new Map<Seq, MessageState>();
   for (const message of changes.filter((change): change is MessageChange => change.t === 'message')) {

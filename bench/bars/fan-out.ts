@@ -235,7 +235,7 @@ async function runP1(context: Context, mode: Mode): Promise<BarResult> {
   const rows = [
     slopeRow('short frame', slopes),
     messageRow(floor.name, appends, messages),
-    ...besideRows(shown[1]),
+    ...besideRows(shown[1], `at ${MESSAGE_RATES.join(', ')}/s`),
     ...FANS.map((fan) => fanRow(fan, shown)),
   ];
   if (!context.quick) rows.push(await longFrameRow(context, fanOut));
@@ -269,12 +269,12 @@ function messageRow(floorName: AppendFloor['name'], appends: readonly number[], 
 }
 
 /** What the processes beside the server spend on a message, in the same runs. */
-function besideRows(samples: readonly Sample[]): Row[] {
+function besideRows(samples: readonly Sample[], when: string): Row[] {
   const frequent = samples.filter(({ fan }) => fan === NARROW).map(({ cell }) => cell);
   const names = Object.keys(frequent[0]?.besideUs ?? {});
   return names.map((name) =>
     plainRow({
-      what: `CPU of ${name} per message; at ${MESSAGE_RATES.join(', ')}/s`,
+      what: `CPU of ${name} per message; ${when}`,
       unit: 'µs',
       servers: frequent.map(({ besideUs, acked }) => (besideUs[name] ?? 0) / acked),
     }),
@@ -310,9 +310,11 @@ async function runP2(context: Context, mode: Mode): Promise<BarResult> {
   const fanOut = await start(context, mode);
   const slopes: Sides<number[]> = [[], []];
   const wide: number[] = [];
+  const shown: Sample[] = [];
   for (let repeat = 0; repeat < (context.quick ? 1 : context.repeats); repeat++) {
     const samples = await fanOut.interleaved(slopeRuns(context, 5, BURST, SHORT_TEXT_BYTES));
     for (const side of [0, 1] as const) slopes[side].push(slopeOf(samples[side]));
+    shown.push(...samples[1]);
     const busiest = samples[1].at(-1)?.cell;
     if (busiest !== undefined) wide.push(busiest.cpuUs / busiest.delivered);
   }
@@ -327,6 +329,7 @@ async function runP2(context: Context, mode: Mode): Promise<BarResult> {
       isMet: (ratio) => ratio <= 0.15,
     }),
     plainRow({ what: `CPU per delivery, all in, ten in one turn to ${WIDE} at 200000/s`, unit: 'µs', servers: wide }),
+    ...besideRows(shown, 'ten in one turn'),
   ]);
 }
 

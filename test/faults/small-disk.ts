@@ -21,7 +21,8 @@ export async function smallDisk(t: Owner): Promise<string> {
   await execute('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', folder]).catch((error: Error) => {
     throw new Error(`this test mounts a file system, as root and where the container allows it: ${error.message}`);
   });
-  t.teardown(() => execute('umount', [folder]));
+  // Lazily: what a killed Redis had forked to rewrite its file may hold it for a moment more.
+  t.teardown(() => execute('umount', ['--lazy', folder]));
   return folder;
 }
 

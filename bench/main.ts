@@ -37,7 +37,7 @@ const BARS: readonly Bar[] = [p1, p1c, p2, p2c, p3, p4, p5, p6, p7, p8, p9, p10,
 const QUICK_BARS: readonly Bar[] = [p1, p2, p3, p4, p5, p9, p12, p13];
 const SUBJECTS: readonly string[] = ['server', 'F1', 'F2', 'F3'];
 
-const HELP = `npm run bench -- [BAR ...] [--quick] [--repeats N] [--subject server|F1|F2|F3] [--profile DIR] [--forget]
+const HELP = `npm run bench -- [BAR ...] [--quick] [--repeats N] [--subject server|F1|F2|F3] [--profile DIR] [--page] [--forget]
 
 ${BARS.map(({ id, title, fullSeconds }) => `  ${id.padEnd(4)} ${title} (about ${fullSeconds} s)`).join('\n')}
 

@@ -181,19 +181,25 @@ export class Reads {
   /** From memory where it has them; where this node may have missed something, the store may know better. */
   async #newest(conv: ConvId, limit: number, { stale }: Freshness): Promise<Page> {
     const remembered = stale ? undefined : this.#newestPages.find(conv, limit);
-    return remembered ?? this.#before(conv, NEWEST, limit);
+    if (remembered !== undefined) return remembered;
+    return this.#overlaid(
+      conv,
+      () => this.#store.history(conv, { before: NEWEST }, limit),
+      (page, fresh, upTo) => {
+        const newest = lastThatFit(page, fresh, limit, MAX_ANSWER_BYTES);
+        this.#newestPages.keep(conv, newest, limit, upTo);
+        return newest;
+      },
+    );
   }
 
   async #before(conv: ConvId, before: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
     return this.#overlaid(
       conv,
       () => this.#store.history(conv, { before }, limit),
-      (page, fresh, upTo) => {
-        const items = [...page.items, ...fresh.filter((message) => message.seq < before)];
-        const kept = fitFromEnd(items, limit, maxBytes);
-        const joined = { items: kept, more: page.more || kept.length < items.length };
-        if (before === NEWEST) this.#newestPages.keep(conv, joined, limit, upTo);
-        return joined;
+      (page, fresh) => {
+        const older = fresh.filter((message) => message.seq < before);
+        return lastThatFit(page, older, limit, maxBytes);
       },
     );
   }
@@ -274,6 +280,13 @@ export class Reads {
       pin.release();
     }
   }
+}
+
+/** Of a page and what follows on it, the end. */
+function lastThatFit(page: Page, fresh: readonly MessageState[], limit: number, maxBytes: number): Page {
+  const items = [...page.items, ...fresh];
+  const kept = fitFromEnd(items, limit, maxBytes);
+  return { items: kept, more: page.more || kept.length < items.length };
 }
 
 /** The states that changes leave behind: messages, members and the conversation itself, each once. */

@@ -107,13 +107,12 @@ function page(parts: readonly Part[]): string {
   ].join('\n\n');
 }
 
+const MOST_TOLD = 120;
+
 /** Without folders of one machine. */
 function brief(text: string): string {
-  const words = text
-    .replaceAll(/'\/\S*\//g, "'")
-    .slice(0, 120)
-    .split(' ');
-  return words.slice(0, -1).join(' ');
+  const told = text.replaceAll(/'\/\S*\//g, "'");
+  return told.length <= MOST_TOLD ? told : told.slice(0, told.lastIndexOf(' ', MOST_TOLD));
 }
 
 function kindsOf({ embedded, cluster }: Tally): readonly (readonly string[])[] {

@@ -85,6 +85,11 @@ async function node(keepTailBytes = 1_000_000) {
       if (conversation === undefined) throw new Error('no such conversation');
       return reads.history(conversation, { limit }, freshness);
     },
+    async around(conv: ConvId, around: Seq, limit: number) {
+      const conversation = await directory.get(conv);
+      if (conversation === undefined) throw new Error('no such conversation');
+      return reads.history(conversation, { around, limit }, {});
+    },
     last: (conv: ConvId, freshness: Freshness = {}) => reads.last(conv, freshness),
     /** The store goes on by another node's hand, which this one does not hear of. */
     async storeUnheard(conv: ConvId, type: ChangeType, fields: object) {
@@ -209,6 +214,17 @@ t.test(
     t.equal((await here.last(CONV, { stale: true }))?.text, '');
   },
 );
+
+t.test('half a page around the last number there can be is not taken for the newest page', async (t) => {
+  const here = await node();
+  here.begin(CONV);
+  for (let count = 0; count < 20; count++) here.send(CONV, `${count} ${LONG}`);
+  await here.store();
+  await here.around(CONV, Number.MAX_SAFE_INTEGER - 1, 50);
+  const page = await here.newest(CONV, 50);
+  t.equal(here.asked(), 3);
+  t.ok(page.items.length > 5, 'more than half an answer');
+});
 
 t.test('memory is bounded, of pages carried on as well: the longest unused goes', async (t) => {
   const tail = new TailMemory([0], 1_000_000);

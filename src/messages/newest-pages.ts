@@ -7,7 +7,7 @@ import type { ConvId, Seq } from '../protocol/ids.ts';
 import { DEFAULT_HISTORY_LIMIT, MAX_ANSWER_BYTES, MAX_HISTORY_LIMIT } from '../protocol/limits.ts';
 import type { MessageState } from '../protocol/states.ts';
 import type { TailMemory } from '../tail/index.ts';
-import { fitFromEnd, foldAll, jsonBytes, type Page, sentIn } from './pages.ts';
+import { fitFromEnd, foldAll, jsonBytes, type NewestPage, type Page, sentIn } from './pages.ts';
 
 /** What a page costs in memory: some bytes, and two for each of its JSON (measured: one character beyond Latin-1 makes a text so wide). */
 const PAGE_BYTES = 400;
@@ -15,10 +15,8 @@ const MEMORY_PER_JSON = 2;
 /** Carrying a page on past more changes would cost more than asking for it, in one go. */
 const MOST_NEWER = MAX_HISTORY_LIMIT;
 
-interface KeptPage extends Page {
+interface KeptPage extends NewestPage {
   readonly upTo: Seq;
-  /** One message more would not fit into an answer: whoever asks for more gets no more. */
-  readonly isFull: boolean;
 }
 
 export class NewestPages {
@@ -54,13 +52,13 @@ export class NewestPages {
   }
 
   /**
-   * @param page the answer to `limit`
+   * @param page the newest messages
    * @param upTo the change at which the page is true; the tail has all that follow it
    */
-  keep(conv: ConvId, { items, more }: Page, limit: number, upTo: Seq): void {
+  keep(conv: ConvId, { items, more, isFull }: NewestPage, upTo: Seq): void {
     this.#forgetOldView();
     this.#drop(conv);
-    this.#put(conv, { items, more, upTo, isFull: more && items.length < limit });
+    this.#put(conv, { items, more, isFull, upTo });
   }
 
   #current(conv: ConvId): KeptPage | undefined {

@@ -8,6 +8,11 @@ export interface Page {
   readonly more: boolean;
 }
 
+export interface NewestPage extends Page {
+  /** One message more would not fit into an answer: whoever asks for more gets no more. */
+  readonly isFull: boolean;
+}
+
 /** A message as it was sent. One that the tail has erased is deleted by the deletion that follows, which gives it its rev. */
 export function sentState({ deleted: _deleted, ...change }: MessageChange): MessageState {
   return messageState(change);

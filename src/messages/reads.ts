@@ -7,9 +7,10 @@ import type { Change, Log } from '../ports/log.ts';
 import type { MessageStore } from '../ports/store.ts';
 import { type ChangeBody, erasedWire, parseChange } from '../protocol/changes.ts';
 import type { ConvId, Seq } from '../protocol/ids.ts';
-import { DEFAULT_HISTORY_LIMIT, DEFAULT_SYNC_LIMIT, MAX_ANSWER_BYTES } from '../protocol/limits.ts';
+import { DEFAULT_HISTORY_LIMIT, DEFAULT_SYNC_LIMIT, MAX_ANSWER_BYTES, MAX_REPLAY_BYTES } from '../protocol/limits.ts';
 import { type ItemState, type MessageState, memberStates, touchedBy } from '../protocol/states.ts';
-import { reachInTime, type TailMemory } from '../tail/index.ts';
+import { queue } from '../queue.ts';
+import { type Pin, reachInTime, type TailMemory } from '../tail/index.ts';
 import { NewestPages } from './newest-pages.ts';
 import { fitFromEnd, fitFromStart, foldAll, type Page, sentIn, sentState } from './pages.ts';
 
@@ -53,6 +54,14 @@ interface Deps {
   readonly directory: Directory;
 }
 
+/** Bytes asked of the store for each of an answer: a wire is longer than its state, but by a tenth at most where they fill one. */
+const STORED_PER_ANSWER = 1.25;
+/**
+ * Pages read at once by this node, for all its clients. Of large messages a page takes several megabytes on its way, and more
+ * at once are not read any faster (32: 230 MB kept by the process, 8: 60 MB).
+ */
+const PAGES_AT_ONCE = 8;
+const MAX_WAITING = 20_000;
 /** Of newest messages in memory: those of some hundred conversations, far more than are being opened at a time. */
 const KEEP_PAGES_BYTES = 16 * 1_048_576;
 const NEWEST: Seq = Number.MAX_SAFE_INTEGER;
@@ -63,6 +72,7 @@ export class Reads {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #newestPages: NewestPages;
+  readonly #inTurn = queue(PAGES_AT_ONCE, MAX_WAITING);
 
   constructor(deps: Deps) {
     this.#clock = deps.clock;
@@ -116,18 +126,18 @@ export class Reads {
   /**
    * What changed after a cursor, as final states.
    * @param use is given the answer in the very moment it is true: what is pushed after that moment follows on `to`
+   * @throws ChatError `overloaded` where too many wait to read, as all that ask the store for pages
    */
-  async sync(
+  sync(
     conversation: Conversation,
     after: Seq,
     limit: number | undefined,
     use: (result: SyncResult) => void,
   ): Promise<void> {
-    const conv = conversation.id;
-    const pin = this.#tail.pin();
-    try {
+    return this.#whilePinned(async (pin) => {
+      const conv = conversation.id;
       const most = limit ?? DEFAULT_SYNC_LIMIT;
-      const page = await this.#store.sync(conv, after, most);
+      const page = await this.#store.sync(conv, after, most, MAX_ANSWER_BYTES * STORED_PER_ANSWER);
       await this.#coverStored(conversation, page.upTo);
       const touched = await this.#touchedSince(conv, page.upTo);
       pin.check();
@@ -140,9 +150,7 @@ export class Reads {
       const isLast = page.to === page.upTo;
       const cut = isLast ? cutByRev([...items, ...states], most, head) : cutByRev(items, most, page.to);
       use({ ...cut, head, more: cut.to < head });
-    } finally {
-      pin.release();
-    }
+    });
   }
 
   /** The changes after a cursor as far as this node remembers them, up to the head; null where it does not reach back. */
@@ -151,26 +159,25 @@ export class Reads {
   }
 
   /**
-   * The changes after a cursor, one by one, for a resume: at most `limit`, else null (the reader is behind).
+   * The changes after a cursor, one by one, for a resume: at most `limit`, and MAX_REPLAY_BYTES, else null (the reader is
+   * behind).
    * @param use is given the answer in the very moment it is true: it reaches up to the head
    */
-  async replay(
+  replay(
     conversation: Conversation,
     after: Seq,
     limit: number,
     use: (changes: readonly Replay[] | null) => void,
   ): Promise<void> {
-    const pin = this.#tail.pin();
-    try {
-      const stored = await this.#store.changes(conversation.id, after, limit + 1);
-      await this.#coverStored(conversation, stored.upTo);
+    return this.#whilePinned(async (pin) => {
+      const { changes, upTo } = await this.#store.changes(conversation.id, after, limit + 1, MAX_REPLAY_BYTES);
+      await this.#coverStored(conversation, upTo);
       pin.check();
-      const newer = this.#tail.after(conversation.id, Math.max(stored.upTo, after)) ?? [];
-      const tooMany = stored.changes.length + newer.length > limit;
-      use(tooMany ? null : [...eraseDeleted(stored.changes, newer), ...newer]);
-    } finally {
-      pin.release();
-    }
+      const newer = this.#tail.after(conversation.id, Math.max(upTo, after)) ?? [];
+      const isCut = (changes.at(-1)?.seq ?? after) < upTo;
+      const tooMany = isCut || changes.length + newer.length > limit;
+      use(tooMany ? null : [...eraseDeleted(changes, newer), ...newer]);
+    });
   }
 
   /** Another node may have stored what this one has yet to read: what is pushed next would not follow on the answer. */
@@ -184,10 +191,11 @@ export class Reads {
     if (remembered !== undefined) return remembered;
     return this.#overlaid(
       conv,
-      () => this.#store.history(conv, { before: NEWEST }, limit),
+      () => this.#store.history(conv, { before: NEWEST }, limit, MAX_ANSWER_BYTES * STORED_PER_ANSWER),
       (page, fresh, upTo) => {
         const newest = lastThatFit(page, fresh, limit, MAX_ANSWER_BYTES);
-        this.#newestPages.keep(conv, newest, limit, upTo);
+        const isFull = newest.items.length < Math.min(limit, page.items.length + fresh.length);
+        this.#newestPages.keep(conv, { ...newest, isFull }, upTo);
         return newest;
       },
     );
@@ -196,7 +204,7 @@ export class Reads {
   async #before(conv: ConvId, before: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
     return this.#overlaid(
       conv,
-      () => this.#store.history(conv, { before }, limit),
+      () => this.#store.history(conv, { before }, limit, maxBytes * STORED_PER_ANSWER),
       (page, fresh) => {
         const older = fresh.filter((message) => message.seq < before);
         return lastThatFit(page, older, limit, maxBytes);
@@ -207,7 +215,7 @@ export class Reads {
   async #after(conv: ConvId, after: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
     return this.#overlaid(
       conv,
-      () => this.#store.history(conv, { after }, limit),
+      () => this.#store.history(conv, { after }, limit, maxBytes * STORED_PER_ANSWER),
       (page, fresh) => {
         const items = page.more ? page.items : [...page.items, ...fresh.filter((message) => message.seq > after)];
         const kept = fitFromStart(items, limit, maxBytes);
@@ -232,13 +240,12 @@ export class Reads {
   }
 
   /** Asks the store for a page and lays what the tail has beyond it over: edits and deletions, then whole messages. */
-  async #overlaid(
+  #overlaid(
     conv: ConvId,
     ask: () => Promise<Page & { readonly upTo: Seq }>,
     join: (page: Page, fresh: readonly MessageState[], upTo: Seq) => Page,
   ): Promise<Page> {
-    const pin = this.#tail.pin();
-    try {
+    return this.#whilePinned(async (pin) => {
       const page = await ask();
       pin.check();
       const newer = this.#tail.newer(conv, page.upTo);
@@ -246,9 +253,19 @@ export class Reads {
       if (newer.length === 0) return join(page, [], upTo);
       const items = foldAll(page.items, newer);
       return join({ items, more: page.more }, foldAll(sentIn(newer), newer), upTo);
-    } finally {
-      pin.release();
-    }
+    });
+  }
+
+  /** Does what asks the store for a page, in its turn; what the tail has beyond the store stays meanwhile. */
+  #whilePinned<Result>(read: (pin: Pin) => Promise<Result>): Promise<Result> {
+    return this.#inTurn(async () => {
+      const pin = this.#tail.pin();
+      try {
+        return await read(pin);
+      } finally {
+        pin.release();
+      }
+    });
   }
 
   /** States from store and tail of the messages that changes after `upTo` touch. Loops while the tail brings new ones. */

@@ -14,6 +14,8 @@
 //  8. `history` and `sync` cost O(log n + answer), whatever the conversation's length.
 //  9. A read covers every `apply` that had resolved before it was asked.
 // 10. A batch read under an epoch that has ended is refused as a whole (EpochError), where epochs are on record (log-record.ts).
+// 11. A page ends after `limit` items, or with the item that brings it to `maxBytes` (as stored; left out: unbounded). It has
+//     one item at least where there are any.
 import type { ConvId, Key, Seq, UserId } from '../protocol/ids.ts';
 import type { ItemState, MessageState } from '../protocol/states.ts';
 import type { Change, Head, Position, Receipt } from './log.ts';
@@ -49,14 +51,15 @@ export interface MessageStore {
    */
   apply(changes: readonly Change[], upTo: Position, epochs?: readonly number[]): Promise<void>;
   watermark(): Promise<Position>;
-  /** Changes with seq > after, ascending, at most `limit`. */
+  /** A page of the changes with seq > after, ascending. */
   changes(
     conv: ConvId,
     after: Seq,
     limit: number,
+    maxBytes?: number,
   ): Promise<{ readonly changes: readonly StoredChange[]; readonly upTo: Seq }>;
-  history(conv: ConvId, range: HistoryRange, limit: number): Promise<HistoryPage>;
-  sync(conv: ConvId, after: Seq, limit: number): Promise<SyncPage>;
+  history(conv: ConvId, range: HistoryRange, limit: number, maxBytes?: number): Promise<HistoryPage>;
+  sync(conv: ConvId, after: Seq, limit: number, maxBytes?: number): Promise<SyncPage>;
   /** Current states of the messages with these seqs; seqs that are no message are left out. */
   messages(
     conv: ConvId,

@@ -433,10 +433,10 @@ t.test('law 8: a page costs its length, whatever the conversation’s, and whate
   const last = writer.head(c1).seq;
   for (const at of [last, last / 2, 200]) {
     const pages = {
-      changes: MESSAGE_READS.changes(c1, at - 100, limit),
-      before: MESSAGE_READS.history(c1, { before: at }, limit),
-      after: MESSAGE_READS.history(c1, { after: at - 100 }, limit),
-      sync: MESSAGE_READS.sync(c1, at - 100, limit),
+      changes: MESSAGE_READS.changes(c1, at - 100, limit, 1_000),
+      before: MESSAGE_READS.history(c1, { before: at }, limit, 1_000),
+      after: MESSAGE_READS.history(c1, { after: at - 100 }, limit, 1_000),
+      sync: MESSAGE_READS.sync(c1, at - 100, limit, 1_000),
       messages: MESSAGE_READS.messages(c1, [at, at - 1, at - 2]),
     };
     for (const [name, pipeline] of Object.entries(pages)) {

@@ -247,6 +247,67 @@ export function storeContract(t: Test, open: (t: Test) => Promise<StoreUnderTest
     );
   }
 
+  t.test('law 11: a page of one byte is a page of one item, of very many bytes one of all', async (t) => {
+    const changes = randomChanges(63, 120, 1);
+    const id = changes[0]?.conv as ConvId;
+    const messages = await filled(t, changes);
+    const cursors = [0, ...changes.map(({ seq }) => seq)];
+    const ranges = cursors.flatMap((seq) => [{ before: seq }, { after: seq }]);
+    for (const [limit, maxBytes] of [
+      [1, 1],
+      [99, 1_000_000],
+    ] as const) {
+      const most = maxBytes === 1 ? 99 : limit;
+      same(
+        t,
+        await Promise.all(ranges.map((range) => messages.history(id, range, most, maxBytes))),
+        await Promise.all(ranges.map((range) => messages.history(id, range, limit))),
+      );
+      same(
+        t,
+        (await Promise.all(cursors.map((cursor) => messages.sync(id, cursor, most, maxBytes)))).map(normal),
+        (await Promise.all(cursors.map((cursor) => messages.sync(id, cursor, limit)))).map(normal),
+      );
+      same(
+        t,
+        await Promise.all(cursors.map((cursor) => messages.changes(id, cursor, most, maxBytes))),
+        await Promise.all(cursors.map((cursor) => messages.changes(id, cursor, limit))),
+      );
+    }
+  });
+
+  t.test('law 11: pages by bytes follow on one another, of more items than are read at once', async (t) => {
+    const writer = new Writer();
+    writer.create(c1);
+    for (let count = 0; count < 150; count++) writer.say(c1, count < 130 ? 'short' : 'ä'.repeat(500));
+    const messages = await filled(t, writer.changes);
+    const all = (await messages.history(c1, { after: 0 }, 999)).items;
+    const older: number[] = [];
+    const items: ItemState[] = [];
+    for (let before = 1_000; items.length < all.length; before = items[0]?.rev ?? 0) {
+      const page = await messages.history(c1, { before }, 999, 10_000);
+      t.equal(page.more, items.length + page.items.length < all.length);
+      older.push(page.items.length);
+      items.unshift(...page.items);
+    }
+    same(t, items, all);
+    t.equal(older[0], 10, 'the tenth of some thousand bytes each reaches ten thousand');
+    t.ok((older[2] ?? 0) > 64, 'of short ones there are many to a page');
+    const pulledItems = await pulled(messages, c1, 0, 999, 10_000);
+    same(
+      t,
+      pulledItems.filter(({ is }) => is === 'message'),
+      all,
+    );
+    const changes: unknown[] = [];
+    for (let cursor = 0; cursor < writer.changes.length; ) {
+      const page = await messages.changes(c1, cursor, 999, 10_000);
+      changes.push(...page.changes);
+      cursor = page.changes.at(-1)?.seq ?? 999;
+    }
+    same(t, changes, (await messages.changes(c1, 0, 999)).changes);
+  });
+
   t.test('law 6: pages of changes follow on one another, deleted texts erased', async (t) => {
     const changes = randomChanges(61, 200, 1);
     const id = changes[0]?.conv as ConvId;
@@ -398,10 +459,16 @@ export function expected(changes: readonly Change[]): object {
     });
 }
 
-async function pulled(messages: MessageStore, id: ConvId, from: Seq, limit: number): Promise<ItemState[]> {
+async function pulled(
+  messages: MessageStore,
+  id: ConvId,
+  from: Seq,
+  limit: number,
+  maxBytes?: number,
+): Promise<ItemState[]> {
   const items: ItemState[] = [];
   for (let cursor = from; ; ) {
-    const page = await messages.sync(id, cursor, limit);
+    const page = await messages.sync(id, cursor, limit, maxBytes);
     items.push(...page.items);
     if (page.to === page.upTo) return items;
     cursor = page.to;

@@ -231,7 +231,7 @@ t.test('memory is bounded, of pages carried on as well: the longest unused goes'
   const keepBytes = 60_000;
   const pages = new NewestPages(tail, () => 1, keepBytes);
   const item = { is: 'message' as const, seq: 1, n: 1, rev: 1, from: ANN, at: 1, text: 'x' };
-  for (const conv of CONVS) pages.keep(conv, { items: [item], more: false }, 50, 1);
+  for (const conv of CONVS) pages.keep(conv, { items: [item], more: false, isFull: false }, 1);
   for (const conv of CONVS) {
     for (let seq = 2; seq <= 4; seq++) tail.add(messageChange(conv, seq, 'x'.repeat(4_000)));
     t.equal(pages.find(conv, 50)?.items.length, 4);

@@ -1,8 +1,9 @@
 // Messages in the process's memory, for tests and for trying things out: reads go through a whole conversation, so of
 // law 8 nothing holds, and of law 3 only that a watermark and what it covers are seen together.
 import type { MessageStore } from '../../ports/store.ts';
-import type { ConvId } from '../../protocol/ids.ts';
+import type { ConvId, Seq } from '../../protocol/ids.ts';
 import type { ItemState, MessageState } from '../../protocol/states.ts';
+import { takePage } from '../page.ts';
 import type { ConvView, Views } from './views.ts';
 
 export function memoryMessages(views: Views): MessageStore {
@@ -17,29 +18,32 @@ export function memoryMessages(views: Views): MessageStore {
 
     watermark: async () => Array.from(views.watermark, (offset) => offset ?? 0),
 
-    async changes(conv, after, limit) {
-      const changes = views.convs.get(conv)?.changes.slice(after, after + limit) ?? [];
-      return { changes: changes.map(({ seq, wire }) => ({ seq, wire })), upTo: views.upTo(conv) };
+    async changes(conv, after, limit, maxBytes) {
+      const changes = views.convs.get(conv)?.changes.slice(after) ?? [];
+      const rows = changes.map(({ seq, wire }) => ({ place: seq, text: wire }));
+      const { kept } = takePage(rows, limit, maxBytes);
+      return { changes: kept.map(({ place, text }) => ({ seq: place, wire: text })), upTo: views.upTo(conv) };
     },
 
-    async history(conv, range, limit) {
-      const messages = messagesOf(conv);
-      const upTo = views.upTo(conv);
-      if ('before' in range) {
-        const older = messages.filter(({ seq }) => seq < range.before);
-        return { items: older.slice(Math.max(0, older.length - limit)), more: older.length > limit, upTo };
-      }
-      const newer = messages.filter(({ seq }) => seq > range.after);
-      return { items: newer.slice(0, limit), more: newer.length > limit, upTo };
+    async history(conv, range, limit, maxBytes) {
+      const isInRange = ({ seq }: MessageState) => ('before' in range ? seq < range.before : seq > range.after);
+      const rows = messagesOf(conv)
+        .filter(isInRange)
+        .map((state) => rowOf(state.seq, state));
+      if ('before' in range) rows.reverse();
+      const { kept, more } = takePage(rows, limit, maxBytes);
+      if ('before' in range) kept.reverse();
+      return { items: kept.map(({ state }) => state), more, upTo: views.upTo(conv) };
     },
 
-    async sync(conv, after, limit) {
+    async sync(conv, after, limit, maxBytes) {
+      const rows = itemsOf(views.convs.get(conv)).flatMap((state) =>
+        state.rev > after ? rowOf(state.rev, state) : [],
+      );
+      rows.sort((one, other) => one.place - other.place);
+      const { kept, more } = takePage(rows, limit, maxBytes);
       const upTo = views.upTo(conv);
-      const changed = itemsOf(views.convs.get(conv)).filter(({ rev }) => rev > after);
-      changed.sort((one, other) => one.rev - other.rev);
-      const lastRev = changed[limit - 1]?.rev ?? upTo;
-      const items = changed.filter(({ rev }) => rev <= lastRev);
-      return { items, to: items.length < changed.length ? lastRev : upTo, upTo };
+      return { items: kept.map(({ state }) => state), to: more ? (kept.at(-1)?.place ?? upTo) : upTo, upTo };
     },
 
     async messages(conv, seqs) {
@@ -58,6 +62,10 @@ export function memoryMessages(views: Views): MessageStore {
       );
     },
   };
+}
+
+function rowOf<State>(place: Seq, state: State) {
+  return { place, state, text: JSON.stringify(state) };
 }
 
 function itemsOf(view: ConvView | undefined): ItemState[] {

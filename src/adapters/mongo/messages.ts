@@ -6,27 +6,29 @@ import type { HistoryPage, HistoryRange, MessageStore, SyncPage } from '../../po
 import { countsAsMessage, type parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Seq } from '../../protocol/ids.ts';
 import { type ItemState, type MessageState, messageState } from '../../protocol/states.ts';
+import { takePage } from '../page.ts';
 import { shared } from '../waves.ts';
 import type { Database } from './database.ts';
 import type { ChangeDoc, MemberDoc, PartDoc } from './documents.ts';
 import { type HeadRow, headsOf, LAST_SEQ, lastChange } from './heads.ts';
 import type { Applier } from './store-apply.ts';
 
-/** An item of a page, at its place in the page's order; or, once in each answer, the head of the conversation. */
+/** An item of a page, at its place in the page's order (null: past its bytes); or, once in each answer, the head of the conversation. */
 type Row =
-  | { readonly place: Seq; readonly text: string }
+  | { readonly place: Seq; readonly text: string | null }
   | { readonly place: Seq; readonly member: Pick<MemberDoc, '_id' | 'role'> }
   | { readonly upTo: Seq };
 type Item = Exclude<Row, { readonly upTo: Seq }>;
 
 /** Each part is found in the order of an index, up to the limit: none is sorted or skipped through (law 8). */
 export const MESSAGE_READS = {
-  changes(conv: ConvId, after: Seq, limit: number): Document[] {
+  changes(conv: ConvId, after: Seq, limit: number, maxBytes?: number): Document[] {
     const ofConv = { $match: { _id: { $gt: { conv, seq: after }, $lte: { conv, seq: LAST_SEQ } } } };
-    return [ofConv, { $sort: { _id: 1 } }, { $limit: limit }, textAt('$_id.seq', '$wire'), headOf(conv)];
+    const page = [ofConv, { $sort: { _id: 1 } }, { $limit: limit }, textAt('$_id.seq', '$wire')];
+    return [...page, ...textsUpTo(maxBytes), headOf(conv)];
   },
 
-  history(conv: ConvId, range: HistoryRange, limit: number): Document[] {
+  history(conv: ConvId, range: HistoryRange, limit: number, maxBytes?: number): Document[] {
     const [above, below, direction] = 'before' in range ? [0, range.before, -1] : [range.after, LAST_SEQ, 1];
     const fresh = [
       { $match: { '_id.conv': conv, fresh: { $gt: above, $lt: below } } },
@@ -39,16 +41,17 @@ export const MESSAGE_READS = {
       { $limit: limit },
       textAt('$_id.seq', '$state'),
     ];
-    return [...fresh, { $limit: limit }, textAt('$fresh', '$wire'), also('touched', touched), headOf(conv)];
+    const page = [...fresh, { $limit: limit }, textAt('$fresh', '$wire'), also('touched', touched)];
+    return [...page, ...textsUpTo(maxBytes, direction), headOf(conv)];
   },
 
-  sync(conv: ConvId, after: Seq, limit: number): Document[] {
+  sync(conv: ConvId, after: Seq, limit: number, maxBytes?: number): Document[] {
     const fresh = [{ $match: { '_id.conv': conv, fresh: { $gt: after } } }, { $sort: { fresh: 1 } }, { $limit: limit }];
     const moved = { $match: { '_id.conv': conv, rev: { $gt: after } } };
     const touched = [moved, { $sort: { rev: 1 } }, { $limit: limit }, textAt('$rev', '$state')];
     const own = [{ $match: { _id: conv, rev: { $gt: after } } }, textAt('$rev', '$state')];
-    const page = [...fresh, textAt('$fresh', '$wire'), also('touched', touched), also('convs', own)];
-    return [...page, also('members', membersUpTo(conv, after, limit)), headOf(conv)];
+    const page = [...fresh, textAt('$fresh', '$wire'), also('touched', touched), ...textsUpTo(maxBytes)];
+    return [...page, also('convs', own), also('members', membersUpTo(conv, after, limit)), headOf(conv)];
   },
 
   messages(conv: ConvId, seqs: readonly Seq[]): Document[] {
@@ -61,6 +64,19 @@ export const MESSAGE_READS = {
 
 function textAt(place: string, text: string): Document {
   return { $project: { _id: 0, place, text } };
+}
+
+/**
+ * Leaves out the texts that no page of so many bytes reaches; their places stay, and tell that there is more. What stands
+ * before is counted by place: in `sync` a reply and the message it answers share one.
+ */
+function textsUpTo(maxBytes: number | undefined, direction = 1): Document[] {
+  if (maxBytes === undefined) return [];
+  const window = direction === 1 ? { range: ['unbounded', -1] } : { documents: ['unbounded', -1] };
+  const sum = { $sum: { $strLenBytes: '$text' }, window };
+  const before = { $setWindowFields: { sortBy: { place: direction }, output: { before: sum } } };
+  const text = { $cond: [{ $gte: ['$before', maxBytes] }, null, '$text'] };
+  return [before, { $project: { place: 1, text } }];
 }
 
 function also(coll: string, pipeline: readonly Document[]): Document {
@@ -97,9 +113,15 @@ function inOrder(rows: readonly Row[]): Item[] {
   return rows.filter(isItem).sort((one, other) => one.place - other.place);
 }
 
+/** @throws TypeError of a member, or beyond the bytes of a page: there is none */
+function textOf(item: Item): string {
+  if ('text' in item && item.text !== null) return item.text;
+  throw new TypeError(`no text at ${item.place}`);
+}
+
 function itemOf(item: Item): ItemState {
   if ('member' in item) return { is: 'member', user: item.member._id.user, role: item.member.role, rev: item.place };
-  const parsed = JSON.parse(item.text) as ItemState | ReturnType<typeof parseChange>;
+  const parsed = JSON.parse(textOf(item)) as ItemState | ReturnType<typeof parseChange>;
   if ('is' in parsed) return parsed;
   if (parsed.t === 'message') return messageState(parsed);
   throw new Error(`a change of type ${parsed.t} stands where a message does`);
@@ -109,18 +131,18 @@ function messageOf(item: Item): MessageState {
   return itemOf(item) as MessageState;
 }
 
-function historyPage(rows: readonly Row[], range: HistoryRange, limit: number): HistoryPage {
+function historyPage(rows: readonly Row[], range: HistoryRange, limit: number, maxBytes?: number): HistoryPage {
   const items = inOrder(rows);
-  const kept = 'before' in range ? items.slice(Math.max(0, items.length - limit)) : items.slice(0, limit);
-  return { items: kept.map(messageOf), more: items.length > limit, upTo: upToOf(rows) };
+  if ('before' in range) items.reverse();
+  const { kept, more } = takePage(items, limit, maxBytes);
+  if ('before' in range) kept.reverse();
+  return { items: kept.map(messageOf), more, upTo: upToOf(rows) };
 }
 
-function syncPage(rows: readonly Row[], limit: number): SyncPage {
+function syncPage(rows: readonly Row[], limit: number, maxBytes?: number): SyncPage {
   const upTo = upToOf(rows);
-  const items = inOrder(rows);
-  const to = items[limit - 1]?.place ?? upTo;
-  const kept = items.filter(({ place }) => place <= to);
-  return { items: kept.map(itemOf), to: kept.length < items.length ? to : upTo, upTo };
+  const { kept, more } = takePage(inOrder(rows), limit, maxBytes);
+  return { items: kept.map(itemOf), to: more ? (kept.at(-1)?.place ?? upTo) : upTo, upTo };
 }
 
 function receiptOf({ _id: { seq }, type, n, at }: ChangeDoc): Receipt {
@@ -137,21 +159,21 @@ export function mongoMessages(database: Database, applier: Applier): MessageStor
       return Array.from(position, (offset) => offset ?? 0);
     }),
 
-    async changes(conv, after, limit) {
-      const rows = await database.read<Row>('changes', MESSAGE_READS.changes(conv, after, limit));
-      const changes = rows.flatMap((row) => ('text' in row ? [{ seq: row.place, wire: row.text }] : []));
-      return { changes, upTo: upToOf(rows) };
+    async changes(conv, after, limit, maxBytes) {
+      const rows = await database.read<Row>('changes', MESSAGE_READS.changes(conv, after, limit, maxBytes));
+      const { kept } = takePage(inOrder(rows), limit, maxBytes);
+      return { changes: kept.map((item) => ({ seq: item.place, wire: textOf(item) })), upTo: upToOf(rows) };
     },
 
     // One more than asked for tells whether there are more.
-    async history(conv, range, limit) {
-      const rows = await database.read<Row>('changes', MESSAGE_READS.history(conv, range, limit + 1));
-      return historyPage(rows, range, limit);
+    async history(conv, range, limit, maxBytes) {
+      const rows = await database.read<Row>('changes', MESSAGE_READS.history(conv, range, limit + 1, maxBytes));
+      return historyPage(rows, range, limit, maxBytes);
     },
 
-    async sync(conv, after, limit) {
-      const rows = await database.read<Row>('changes', MESSAGE_READS.sync(conv, after, limit + 1));
-      return syncPage(rows, limit);
+    async sync(conv, after, limit, maxBytes) {
+      const rows = await database.read<Row>('changes', MESSAGE_READS.sync(conv, after, limit + 1, maxBytes));
+      return syncPage(rows, limit, maxBytes);
     },
 
     async messages(conv, seqs) {

@@ -6,32 +6,33 @@ import type { HistoryRange, MessageStore, StoredChange } from '../../ports/store
 import type { parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Key, Seq, UserId } from '../../protocol/ids.ts';
 import { type ItemState, type MessageState, messageState } from '../../protocol/states.ts';
+import { takePage } from '../page.ts';
 import { applyOperation } from './store-apply.ts';
 import { packChanges } from './store-changes.ts';
 import type { Call, CallOf } from './thread.ts';
 
 function historySql(where: string, order: string): string {
   return `
-    SELECT seq, wire AS text FROM changes INDEXED BY changes_untouched
+    SELECT seq AS place, wire AS text FROM changes INDEXED BY changes_untouched
       WHERE conv = ?1 AND type = 'message' AND touched IS NULL AND ${where}
     UNION ALL SELECT seq, state FROM touched WHERE conv = ?1 AND ${where}
-    ORDER BY seq ${order} LIMIT ?3`;
+    ORDER BY place ${order} LIMIT ?3`;
 }
 
 /** Each is answered in the order of an index, merged where there are several; none sorts or skips (law 8). */
 export const MESSAGE_READS = {
   upTo: 'SELECT seq FROM convs WHERE conv = ?',
-  changes: 'SELECT seq, wire FROM changes WHERE conv = ? AND seq > ? ORDER BY seq LIMIT ?',
+  changes: 'SELECT seq AS place, wire AS text FROM changes WHERE conv = ? AND seq > ? ORDER BY seq LIMIT ?',
   before: historySql('seq < ?2', 'DESC'),
   after: historySql('seq > ?2', 'ASC'),
   sync: `
-    SELECT seq AS rev, wire AS text FROM changes INDEXED BY changes_untouched
+    SELECT seq AS place, wire AS text FROM changes INDEXED BY changes_untouched
       WHERE conv = ?1 AND type = 'message' AND touched IS NULL AND seq > ?2
     UNION ALL SELECT rev, state FROM touched INDEXED BY touched_rev WHERE conv = ?1 AND rev > ?2
     UNION ALL SELECT rev, json_object('is', 'member', 'user', user, 'role', role, 'rev', rev)
       FROM members INDEXED BY members_rev WHERE conv = ?1 AND rev > ?2
     UNION ALL SELECT rev, state FROM convs WHERE conv = ?1 AND rev > ?2
-    ORDER BY rev`,
+    ORDER BY place`,
   message: `
     SELECT coalesce(state, wire) AS text FROM changes LEFT JOIN touched USING (conv, seq)
     WHERE conv = ? AND seq = ? AND type = 'message'`,
@@ -40,8 +41,27 @@ export const MESSAGE_READS = {
 } as const;
 
 interface TextRow {
-  readonly rev: Seq;
+  readonly place: Seq;
   readonly text: string;
+}
+
+/** Read at once, then looked at whether they fill the page: far cheaper than row by row. */
+const ROWS_AT_ONCE = 64;
+
+/** Reads no further than it is asked to. @param read so many rows beyond a place, in order */
+function* inChunks(read: (place: Seq, rows: number) => unknown[], from: Seq, mostRows: number): Generator<TextRow> {
+  const wanted = Math.min(mostRows, ROWS_AT_ONCE);
+  for (let place = from; ; ) {
+    const rows = read(place, wanted) as TextRow[];
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < wanted) return;
+    place = last.place;
+  }
+}
+
+function textsOf(rows: readonly TextRow[]): string[] {
+  return rows.map(({ text }) => text);
 }
 
 /** Operations `messages.*`. */
@@ -60,23 +80,28 @@ export function messageOperations(db: DatabaseSync) {
     return (upToOf.get(conv) as { seq: Seq } | undefined)?.seq ?? 0;
   }
 
-  function readHistory(conv: ConvId, range: HistoryRange, limit: number) {
-    const rows =
-      'before' in range ? before.all(conv, range.before, limit + 1) : after.all(conv, range.after, limit + 1);
-    const texts = (rows as unknown as TextRow[]).slice(0, limit).map(({ text }) => text);
-    if ('before' in range) texts.reverse();
-    return { texts, more: rows.length > limit, upTo: upTo(conv) };
+  function readChanges(conv: ConvId, cursor: Seq, limit: number, maxBytes: number | undefined) {
+    const rows = inChunks((place, count) => changes.all(conv, place, count), cursor, limit);
+    const stored = takePage(rows, limit, maxBytes).kept.map(
+      ({ place, text }): StoredChange => ({ seq: place, wire: text }),
+    );
+    return { changes: stored, upTo: upTo(conv) };
   }
 
-  function readSync(conv: ConvId, cursor: Seq, limit: number) {
-    const texts: string[] = [];
-    let to = cursor;
-    for (const { rev, text } of sync.iterate(conv, cursor) as unknown as Iterable<TextRow>) {
-      if (texts.length >= limit && rev > to) return { texts, to, upTo: upTo(conv) };
-      texts.push(text);
-      to = rev;
-    }
-    return { texts, to: upTo(conv), upTo: upTo(conv) };
+  function readHistory(conv: ConvId, range: HistoryRange, limit: number, maxBytes: number | undefined) {
+    const [statement, from] = 'before' in range ? [before, range.before] : [after, range.after];
+    // One more than asked for tells whether there are more.
+    const rows = inChunks((place, count) => statement.all(conv, place, count), from, limit + 1);
+    const { kept, more } = takePage(rows, limit, maxBytes);
+    if ('before' in range) kept.reverse();
+    return { texts: textsOf(kept), more, upTo: upTo(conv) };
+  }
+
+  function readSync(conv: ConvId, cursor: Seq, limit: number, maxBytes: number | undefined) {
+    const rows = sync.iterate(conv, cursor) as unknown as Iterable<TextRow>;
+    const { kept, more } = takePage(rows, limit, maxBytes);
+    const head = upTo(conv);
+    return { texts: textsOf(kept), to: more ? (kept.at(-1)?.place ?? head) : head, upTo: head };
   }
 
   function readMessages(conv: ConvId, seqs: readonly Seq[]) {
@@ -92,10 +117,7 @@ export function messageOperations(db: DatabaseSync) {
   return {
     'messages.apply': applyOperation(db),
     'messages.watermark': () => watermark.all() as unknown as { part: number; offset: number }[],
-    'messages.changes': (conv: ConvId, cursor: Seq, limit: number) => ({
-      changes: changes.all(conv, cursor, limit) as unknown as StoredChange[],
-      upTo: upTo(conv),
-    }),
+    'messages.changes': readChanges,
     'messages.history': readHistory,
     'messages.sync': readSync,
     'messages.messages': readMessages,
@@ -127,15 +149,15 @@ export function sqliteMessages(call: Call): MessageStore {
       return Array.from(position, (offset) => offset ?? 0);
     },
 
-    changes: (conv, after, limit) => run('messages.changes', conv, after, limit),
+    changes: (conv, after, limit, maxBytes) => run('messages.changes', conv, after, limit, maxBytes),
 
-    async history(conv, range, limit) {
-      const { texts, more, upTo } = await run('messages.history', conv, range, limit);
+    async history(conv, range, limit, maxBytes) {
+      const { texts, more, upTo } = await run('messages.history', conv, range, limit, maxBytes);
       return { items: texts.map(messageOf), more, upTo };
     },
 
-    async sync(conv, after, limit) {
-      const { texts, to, upTo } = await run('messages.sync', conv, after, limit);
+    async sync(conv, after, limit, maxBytes) {
+      const { texts, to, upTo } = await run('messages.sync', conv, after, limit, maxBytes);
       return { items: texts.map(itemOf), to, upTo };
     },
 

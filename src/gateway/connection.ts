@@ -65,8 +65,9 @@ export class Connection implements Receiver {
   expiresAt: Millis = 0;
   wants: ReadonlySet<Want>;
   presence: PresenceStatus = 'online';
-  /** Bytes read when the wheel last passed, and how many passes nothing has come since. */
+  /** When the wheel last passed: bytes read; bytes the kernel had taken, where others waited for it; passes without a sign of life. */
   heardBytes = 0;
+  takenBytes: number | null = null;
   silentPasses = 0;
   #heldOff: Map<ConvId, HeldOff> | null = null;
   #activity: Activity | null = null;

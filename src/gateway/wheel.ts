@@ -1,5 +1,6 @@
 // The one timer of all connections: a turn a second. It sends heartbeats (each connection's slot comes round once a
 // heartbeat), notices who is silent, who never said hello, and whose token has expired.
+import type { Socket } from 'node:net';
 import type { Clock } from '../ports/clock.ts';
 import type { Millis } from '../protocol/ids.ts';
 import { AUTH_TIMEOUT_MS, HEARTBEAT_MS } from '../protocol/limits.ts';
@@ -43,6 +44,7 @@ export class Wheel {
   #enter(connection: Connection): void {
     (this.#slots[this.#turn] as Set<Connection>).add(connection);
     connection.heardBytes = connection.socket.bytesRead;
+    connection.takenBytes = null;
     // It is listened to once before its first ping.
     connection.silentPasses = -1;
   }
@@ -115,10 +117,20 @@ function ping({ socket }: Connection): void {
   if (socket.writableLength === 0) socket.write(PING);
 }
 
-/** Anything received counts as life: a pong is not looked for. */
+/**
+ * Anything received counts as life: a pong is not looked for. So does room in a socket's buffer that was full: a slow reader
+ * may have read all the time and have no ping to answer, since none is sent while other bytes wait.
+ */
 function listen(connection: Connection): void {
-  const heardBytes = connection.socket.bytesRead;
-  connection.silentPasses = heardBytes === connection.heardBytes ? connection.silentPasses + 1 : 0;
-  connection.heardBytes = heardBytes;
+  const { socket, heardBytes, takenBytes } = connection;
+  connection.heardBytes = socket.bytesRead;
+  connection.takenBytes = socket.writableLength === 0 ? null : takenBy(socket);
+  const isAlive = socket.bytesRead !== heardBytes || (takenBytes !== null && takenBy(socket) > takenBytes);
+  connection.silentPasses = isAlive ? 0 : connection.silentPasses + 1;
   if (connection.silentPasses >= MAX_SILENT) connection.close('no_pong');
+}
+
+/** Bytes written that the kernel has taken. */
+function takenBy({ bytesWritten, writableLength }: Socket): number {
+  return bytesWritten - writableLength;
 }

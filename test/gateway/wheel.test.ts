@@ -16,7 +16,8 @@ class Client {
   silentPasses = 0;
   state = 'opening';
   readonly expiresAt = 0;
-  readonly socket: { bytesRead: number; writableLength: number; write(): void };
+  takenBytes: number | null = null;
+  readonly socket: { bytesRead: number; bytesWritten: number; writableLength: number; write(): void };
   readonly #clock: FakeClock;
 
   constructor(clock: FakeClock, answers: number, delayMs: number) {
@@ -24,6 +25,7 @@ class Client {
     this.heardAt = clock.monotonic();
     this.socket = {
       bytesRead: 200,
+      bytesWritten: 0,
       writableLength: 0,
       write: () => {
         this.pingedAt.push(clock.monotonic());
@@ -81,4 +83,37 @@ t.test('who answers stays, however late the answers are', async (t) => {
     const steps = pingedAt.slice(1).map((at, index) => at - (pingedAt[index] ?? 0));
     t.ok(steps.length > 35 && steps.every((step) => step === HEARTBEAT_MS), 'a ping every heartbeat');
   }
+});
+
+/** Its buffers in the system are full; as long as it reads, they take some more. */
+function fill({ socket }: Client, clock: FakeClock, readsForMs: number): void {
+  Object.assign(socket, { bytesWritten: 300_000, writableLength: 200_000 });
+  const stop = clock.every(SECOND, () => {
+    socket.bytesWritten += 1_000;
+  });
+  clock.after(readsForMs, stop);
+}
+
+t.test('who reads slowly and has no ping to answer stays as long as it reads', async (t) => {
+  const clock = fakeClock();
+  const reader = enter(new Wheel(clock), clock, 0);
+  const readsForMs = 20 * HEARTBEAT_MS;
+  fill(reader, clock, readsForMs);
+  const fullAt = clock.monotonic();
+  clock.advance(readsForMs);
+  t.equal(reader.closedAt, null);
+  clock.advance(10 * HEARTBEAT_MS);
+  const silentMs = (reader.closedAt ?? Number.NaN) - fullAt - readsForMs;
+  t.ok(silentMs >= HEARTBEAT_MS && silentMs <= 3 * HEARTBEAT_MS, `let go ${silentMs} ms after it has read`);
+});
+
+t.test('who is gone is let go of, though the system takes what is written until its buffers are full', async (t) => {
+  const clock = fakeClock();
+  const gone = enter(new Wheel(clock), clock, 0);
+  const stop = clock.every(SECOND, () => {
+    gone.socket.bytesWritten += 1_000;
+  });
+  clock.advance(3 * HEARTBEAT_MS);
+  stop();
+  t.not(gone.closedAt, null);
 });

@@ -16,6 +16,7 @@ import { p13 } from './bars/start.ts';
 import { p8 } from './bars/storm.ts';
 import type { Bar, Context } from './kit/bar.ts';
 import { killChildren } from './kit/child.ts';
+import { markSteal, stolenSince } from './kit/cpu.ts';
 import { profileServers } from './kit/programs.ts';
 import {
   auditLine,
@@ -24,6 +25,7 @@ import {
   isSaid,
   type Kept,
   keep,
+  stolenText,
   table,
   writePage,
 } from './kit/report.ts';
@@ -92,11 +94,14 @@ function say(text: string): void {
 
 async function runBar(bar: Bar, context: Omit<Context, 'say'>, environment: Environment): Promise<Kept> {
   const began = performance.now();
+  const steal = markSteal();
   say(`${bar.id}: ${bar.title}`);
   const result = await bar.run({ ...context, say: (text) => say(`${bar.id}   ${text}`) });
-  say(`${bar.id}: ${Math.round((performance.now() - began) / 1_000)} s`);
+  const stolen = stolenSince(steal);
+  say(`${bar.id}: ${Math.round((performance.now() - began) / 1_000)} s, ${stolenText(stolen)}`);
   const { quick, repeats } = context;
-  return { bar: bar.id, title: bar.title, quick, repeats, date: new Date().toISOString(), environment, ...result };
+  const date = new Date().toISOString();
+  return { bar: bar.id, title: bar.title, quick, repeats, date, stolen, environment, ...result };
 }
 
 async function main(): Promise<void> {

@@ -1,5 +1,5 @@
 // CPU time of a process from /proc: nanoseconds by thread where the kernel keeps them (schedstat), else clock ticks
-// of 10 ms (stat). Always a difference of two marks.
+// of 10 ms (stat). Always a difference of two marks. And what a hypervisor gave to others meanwhile.
 import { readdirSync, readFileSync } from 'node:fs';
 
 const TICK_US = 10_000;
@@ -66,6 +66,24 @@ function readOrEmpty(file: string): string {
   } catch {
     return '';
   }
+}
+
+/** What others on the same hardware took from this machine's cores since it started (proc_stat(5): user first, steal eighth). */
+export interface StealMark {
+  readonly ticks: number;
+  readonly stolen: number;
+}
+
+export function markSteal(): StealMark {
+  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1);
+  const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);
+  return { ticks: ticks.reduce((sum, value) => sum + value, 0), stolen: ticks[7] ?? 0 };
+}
+
+/** Share of all cores' time. */
+export function stolenSince({ ticks, stolen }: StealMark): number {
+  const now = markSteal();
+  return (now.stolen - stolen) / Math.max(1, now.ticks - ticks);
 }
 
 /** Resident set, bytes. */

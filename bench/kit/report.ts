@@ -29,6 +29,8 @@ export interface Kept extends BarResult {
   readonly quick: boolean;
   readonly repeats: number;
   readonly date: string;
+  /** Of the machine's time during the run, what its hypervisor gave to others; not of older results. */
+  readonly stolen?: number;
   readonly environment: Environment;
 }
 
@@ -156,9 +158,15 @@ function page(results: readonly Kept[]): string {
   ].join('\n\n')}\n`;
 }
 
-function runLine({ bar, date, quick, repeats, environment }: Kept): string {
+function runLine({ bar, date, quick, repeats, stolen, environment }: Kept): string {
   const how = quick ? 'quick, an indication only' : `${repeats} repeats`;
-  return `${bar}: ${date.slice(0, 16)}Z, ${how}, commit ${Object.values(environment).join('; ')}`;
+  const noise = stolen === undefined ? '' : `; ${stolenText(stolen)}`;
+  return `${bar}: ${date.slice(0, 16)}Z, ${how}, commit ${Object.values(environment).join('; ')}${noise}`;
+}
+
+/** Above a percent or two, tail latencies are the hypervisor's. */
+export function stolenText(share: number): string {
+  return `${(share * 100).toFixed(1)} % of the machine taken by others`;
 }
 
 export function isSaid(line: string): boolean {

@@ -7,7 +7,7 @@ import type { Arrival, Freshness, Write } from '../messages/index.ts';
 import type { Receipt } from '../ports/log.ts';
 import type { HistoryAnswer, SyncAnswer } from '../protocol/answers.ts';
 import type { UserId } from '../protocol/ids.ts';
-import { MAX_READS_IN_FLIGHT } from '../protocol/limits.ts';
+import { DEFAULT_SYNC_LIMIT, MAX_READS_IN_FLIGHT } from '../protocol/limits.ts';
 import type { ClientFrame, Request, RequestOf, Signal } from '../protocol/requests.ts';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
@@ -146,7 +146,8 @@ async function handleSync(
   if (isAbove && freshness.stale) throw new ChatError('unavailable');
   if (isAbove) sendReset(connection, conversation, context);
   const from = isAbove ? 0 : frame.after;
-  await context.reads.sync(conversation, from, frame.limit, (result) => {
+  const query = { conversation, after: from, limit: frame.limit ?? DEFAULT_SYNC_LIMIT };
+  await context.reads.sync(query, freshness, (result) => {
     requireMember(conversation, userOf(connection));
     const { conv, id } = frame;
     const epoch = context.log.state().epoch;

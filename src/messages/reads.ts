@@ -5,14 +5,15 @@ import { ChatError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, Log } from '../ports/log.ts';
 import type { MessageStore } from '../ports/store.ts';
-import { type ChangeBody, erasedWire, parseChange } from '../protocol/changes.ts';
+import { erasedWire, parseChange } from '../protocol/changes.ts';
 import type { ConvId, Seq } from '../protocol/ids.ts';
-import { DEFAULT_HISTORY_LIMIT, DEFAULT_SYNC_LIMIT, MAX_ANSWER_BYTES, MAX_REPLAY_BYTES } from '../protocol/limits.ts';
-import { type ItemState, type MessageState, memberStates, touchedBy } from '../protocol/states.ts';
+import { DEFAULT_HISTORY_LIMIT, MAX_ANSWER_BYTES, MAX_REPLAY_BYTES } from '../protocol/limits.ts';
+import { type MessageState, touchedBy } from '../protocol/states.ts';
 import { queue } from '../queue.ts';
 import { type Pin, reachInTime, type TailMemory } from '../tail/index.ts';
 import { NewestPages } from './newest-pages.ts';
 import { fitFromEnd, fitFromStart, foldAll, type Page, sentIn, sentState } from './pages.ts';
+import { isShort, joinSync, type SyncQuery, type SyncResult, syncOf } from './sync-pages.ts';
 
 export interface HistoryQuery {
   readonly before?: Seq | undefined;
@@ -26,13 +27,6 @@ export interface HistoryResult {
   readonly more?: boolean;
   readonly moreBefore?: boolean;
   readonly moreAfter?: boolean;
-}
-
-export interface SyncResult {
-  readonly items: readonly ItemState[];
-  readonly to: Seq;
-  readonly head: Seq;
-  readonly more: boolean;
 }
 
 /** A change to be replayed: its number and the push as it reads now. */
@@ -54,8 +48,8 @@ interface Deps {
   readonly directory: Directory;
 }
 
-/** Bytes asked of the store for each of an answer: a wire is longer than its state, but by a tenth at most where they fill one. */
-const STORED_PER_ANSWER = 1.25;
+/** Asked of the store for an answer: a wire is longer than its state, but by a tenth at most where they fill one. */
+const STORED_PAGE_BYTES = 1.25 * MAX_ANSWER_BYTES;
 /**
  * Pages read at once by this node, for all its clients. Of large messages a page takes several megabytes on its way, and more
  * at once are not read any faster (32: 230 MB kept by the process, 8: 60 MB).
@@ -124,33 +118,31 @@ export class Reads {
   }
 
   /**
-   * What changed after a cursor, as final states.
+   * What changed after a cursor, as final states; from memory where that is all there.
+   * @param freshness what came of `freshness` before
    * @param use is given the answer in the very moment it is true: what is pushed after that moment follows on `to`
    * @throws ChatError `overloaded` where too many wait to read, as all that ask the store for pages
    */
-  sync(
-    conversation: Conversation,
-    after: Seq,
-    limit: number | undefined,
-    use: (result: SyncResult) => void,
-  ): Promise<void> {
-    return this.#whilePinned(async (pin) => {
+  async sync(query: SyncQuery, { stale }: Freshness, use: (result: SyncResult) => void): Promise<void> {
+    const remembered = stale ? null : this.#remembered(query);
+    if (remembered !== null) return use(remembered);
+    await this.#whilePinned(async (pin) => {
+      const { conversation, after, limit } = query;
       const conv = conversation.id;
-      const most = limit ?? DEFAULT_SYNC_LIMIT;
-      const page = await this.#store.sync(conv, after, most, MAX_ANSWER_BYTES * STORED_PER_ANSWER);
+      const page = await this.#store.sync(conv, after, limit, STORED_PAGE_BYTES);
       await this.#coverStored(conversation, page.upTo);
-      const touched = await this.#touchedSince(conv, page.upTo);
+      const bases = await this.#touchedSince(conv, page.upTo);
       pin.check();
       // From here on nothing waits: the head, the states and what is pushed next belong to one moment.
-      const head = conversation.head.seq;
-      const newer = this.#tail.newer(conv, page.upTo);
-      const states = latestStates(newer, touched, conversation, after);
-      const overtaken = new Set(states.map(identity));
-      const items: ItemState[] = page.items.filter((item) => !overtaken.has(identity(item)));
-      const isLast = page.to === page.upTo;
-      const cut = isLast ? cutByRev([...items, ...states], most, head) : cutByRev(items, most, page.to);
-      use({ ...cut, head, more: cut.to < head });
+      use(joinSync(query, page, this.#tail.newer(conv, page.upTo), bases));
     });
+  }
+
+  #remembered(query: SyncQuery): SyncResult | null {
+    const { conversation, after } = query;
+    if (!isShort(query)) return null;
+    const changes = after === conversation.head.seq ? [] : this.#tail.after(conversation.id, after);
+    return changes === null ? null : syncOf(query, changes);
   }
 
   /** The changes after a cursor as far as this node remembers them, up to the head; null where it does not reach back. */
@@ -191,7 +183,7 @@ export class Reads {
     if (remembered !== undefined) return remembered;
     return this.#overlaid(
       conv,
-      () => this.#store.history(conv, { before: NEWEST }, limit, MAX_ANSWER_BYTES * STORED_PER_ANSWER),
+      () => this.#store.history(conv, { before: NEWEST }, limit, STORED_PAGE_BYTES),
       (page, fresh, upTo) => {
         const newest = lastThatFit(page, fresh, limit, MAX_ANSWER_BYTES);
         const isFull = newest.items.length < Math.min(limit, page.items.length + fresh.length);
@@ -204,7 +196,7 @@ export class Reads {
   async #before(conv: ConvId, before: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
     return this.#overlaid(
       conv,
-      () => this.#store.history(conv, { before }, limit, maxBytes * STORED_PER_ANSWER),
+      () => this.#store.history(conv, { before }, limit, STORED_PAGE_BYTES),
       (page, fresh) => {
         const older = fresh.filter((message) => message.seq < before);
         return lastThatFit(page, older, limit, maxBytes);
@@ -215,7 +207,7 @@ export class Reads {
   async #after(conv: ConvId, after: Seq, limit: number, maxBytes = MAX_ANSWER_BYTES): Promise<Page> {
     return this.#overlaid(
       conv,
-      () => this.#store.history(conv, { after }, limit, maxBytes * STORED_PER_ANSWER),
+      () => this.#store.history(conv, { after }, limit, STORED_PAGE_BYTES),
       (page, fresh) => {
         const items = page.more ? page.items : [...page.items, ...fresh.filter((message) => message.seq > after)];
         const kept = fitFromStart(items, limit, maxBytes);
@@ -304,49 +296,6 @@ function lastThatFit(page: Page, fresh: readonly MessageState[], limit: number, 
   const items = [...page.items, ...fresh];
   const kept = fitFromEnd(items, limit, maxBytes);
   return { items: kept, more: page.more || kept.length < items.length };
-}
-
-/** The states that changes leave behind: messages, members and the conversation itself, each once. */
-function latestStates(
-  changes: readonly ChangeBody[],
-  /** Their states before the changes; null where a seq is no message. */
-  bases: ReadonlyMap<Seq, MessageState | null>,
-  conversation: Conversation,
-  after: Seq,
-): ItemState[] {
-  const touched = [...new Set(changes.flatMap(touchedBy))];
-  const messages = foldAll(
-    touched.flatMap((seq) => bases.get(seq) ?? []),
-    changes,
-  );
-  const others = new Map<string, ItemState>();
-  for (const change of changes) {
-    if (change.t === 'conv') others.set('conv', conversation.state);
-    if (change.t !== 'conv' && change.t !== 'member') continue;
-    for (const member of memberStates(change)) others.set(identity(member), member);
-  }
-  return [...messages, ...others.values()].filter((state) => state.rev > after);
-}
-
-function identity(item: ItemState): string {
-  if (item.is === 'message') return `message ${item.seq}`;
-  return item.is === 'member' ? `member ${item.user}` : 'conv';
-}
-
-/** A page of states by rev; the items of one rev stay together, past `limit` and past the byte limit. */
-function cutByRev(items: ItemState[], limit: number, to: Seq): { items: readonly ItemState[]; to: Seq } {
-  items.sort((one, other) => one.rev - other.rev);
-  let bytes = 0;
-  for (let index = 0; index < items.length; index++) {
-    const item = items[index] as ItemState;
-    const previous = items[index - 1];
-    bytes += Buffer.byteLength(JSON.stringify(item));
-    const full = index >= limit || bytes > MAX_ANSWER_BYTES;
-    if (full && previous !== undefined && previous.rev !== item.rev) {
-      return { items: items.slice(0, index), to: previous.rev };
-    }
-  }
-  return { items, to };
 }
 
 /** The tail may know of deletions that the store, when it answered, did not. */

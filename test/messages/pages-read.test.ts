@@ -56,7 +56,7 @@ t.test('many who pull, go back or resume at once: few pages at a time, each as l
   async function pull(): Promise<number> {
     let pulled = 0;
     for (let after = 0, more = true; more; ) {
-      await reads.sync(conversation, after, 500, (answer) => {
+      await reads.sync({ conversation, after, limit: 500 }, {}, (answer) => {
         pulled += answer.items.filter(({ is }) => is === 'message').length;
         after = answer.to;
         more = answer.more;

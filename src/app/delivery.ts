@@ -42,6 +42,7 @@ export class Delivery {
       } catch (error) {
         const { onLost } = this.#deps;
         if (!(error instanceof PositionLost) || onLost === null) throw error;
+        this.#deps.tail.interrupt();
         await this.#begin(onLost);
       }
     }
@@ -63,7 +64,7 @@ export class Delivery {
     const from = await this.#insist(position);
     if (from === undefined) return;
     restart();
-    tail.restart(from);
+    tail.restart(from, log.state().epoch);
     this.#reading = log.tail(from);
   }
 

@@ -150,7 +150,7 @@ async function handleSync(
   await context.reads.sync(query, freshness, (result) => {
     requireMember(conversation, userOf(connection));
     const { conv, id } = frame;
-    const epoch = context.log.state().epoch;
+    const { epoch } = context.reads;
     connection.send({ t: 'sync', id, conv, epoch, from, ...result, ...freshness } satisfies SyncAnswer);
     if (!result.more && connection.isBehind(conv)) connection.resume(conv, result.to, context.hub.hasBacklog(conv));
   });

@@ -143,7 +143,7 @@ function goLive(
     id: hello.id,
     user: { id: user.id, name },
     session: connection.session,
-    epoch: context.log.state().epoch,
+    epoch: context.reads.epoch,
     convs: listed.map((conversation) => readyConv(conversation, user.id, marks)),
     more: listed.length < conversations.length,
   });
@@ -210,9 +210,9 @@ function resume(connection: Connection, conv: ConvId, cursor: Seq, since: Since,
 }
 
 /** The client forgets what it holds of the conversation and pulls; until then it is behind. */
-export function sendReset(connection: Connection, conversation: Conversation, { log }: Context): void {
+export function sendReset(connection: Connection, conversation: Conversation, { reads }: Context): void {
   connection.holdOff(conversation.id, 'behind');
-  connection.send({ t: 'reset', conv: conversation.id, seq: conversation.head.seq, epoch: log.state().epoch });
+  connection.send({ t: 'reset', conv: conversation.id, seq: conversation.head.seq, epoch: reads.epoch });
 }
 
 /** One after the other: what all cursors of one hello missed can be hundreds of megabytes. Never rejects. */

@@ -113,8 +113,10 @@ function secondOf(time: Millis): number {
   return Math.ceil(time / 1_000);
 }
 
-function ping({ socket }: Connection): void {
+function ping(connection: Connection): void {
+  const { socket } = connection;
   if (socket.writableLength === 0) socket.write(PING);
+  else connection.takenBytes ??= takenBy(socket);
 }
 
 /**
@@ -123,14 +125,24 @@ function ping({ socket }: Connection): void {
  */
 function listen(connection: Connection): void {
   const { socket, heardBytes, takenBytes } = connection;
+  const taken = takenBy(socket);
+  const isAlive = socket.bytesRead !== heardBytes || (takenBytes !== null && taken !== takenBytes);
   connection.heardBytes = socket.bytesRead;
-  connection.takenBytes = socket.writableLength === 0 ? null : takenBy(socket);
-  const isAlive = socket.bytesRead !== heardBytes || (takenBytes !== null && takenBy(socket) > takenBytes);
+  connection.takenBytes = socket.writableLength === 0 ? null : taken;
   connection.silentPasses = isAlive ? 0 : connection.silentPasses + 1;
   if (connection.silentPasses >= MAX_SILENT) connection.close('no_pong');
 }
 
-/** Bytes written that the kernel has taken. */
-function takenBy({ bytesWritten, writableLength }: Socket): number {
-  return bytesWritten - writableLength;
+/** What libuv still holds of a write that has begun; net.Socket itself looks there before it calls one idle (`_onTimeout`). */
+interface Handle {
+  readonly writeQueueSize: number;
+}
+
+/**
+ * A number that stays the same as long as the kernel takes nothing: of the writes that are done, less what is left of the one
+ * under way, which can be all that waited and take a slow reader minutes.
+ */
+function takenBy(socket: Socket): number {
+  const handle = (socket as { readonly _handle?: Handle | null })._handle;
+  return socket.bytesWritten - socket.writableLength - (handle?.writeQueueSize ?? 0);
 }

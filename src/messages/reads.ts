@@ -5,7 +5,7 @@ import { ChatError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, Log } from '../ports/log.ts';
 import type { MessageStore } from '../ports/store.ts';
-import { erasedWire, parseChange } from '../protocol/changes.ts';
+import { type ChangeBody, erasedWire, parseChange } from '../protocol/changes.ts';
 import type { ConvId, Seq } from '../protocol/ids.ts';
 import { DEFAULT_HISTORY_LIMIT, MAX_ANSWER_BYTES, MAX_REPLAY_BYTES } from '../protocol/limits.ts';
 import { type MessageState, touchedBy } from '../protocol/states.ts';
@@ -51,11 +51,15 @@ interface Deps {
 /** Asked of the store for an answer: a wire is longer than its state, but by a tenth at most where they fill one. */
 const STORED_PAGE_BYTES = 1.25 * MAX_ANSWER_BYTES;
 /**
- * Pages read at once by this node, for all its clients. Of large messages a page takes several megabytes on its way, and more
- * at once are not read any faster (32: 230 MB kept by the process, 8: 60 MB).
+ * Pages read at once by this node, for all its clients. More are not read any faster, and leave more behind in the heaps of two
+ * threads (pages of 160 kB, 32 at once: 230 MB; 8: 60 MB).
  */
 const PAGES_AT_ONCE = 8;
 const MAX_WAITING = 20_000;
+/** Who would wait longer is told so: where the store does not answer, each turn takes seconds. */
+const MAX_WAIT_MS = 5_000;
+/** How often a page may be ahead of this node, each time covered, before it is said to be cut off. */
+const MAX_ATTEMPTS = 5;
 /** Of newest messages in memory: those of some hundred conversations, far more than are being opened at a time. */
 const KEEP_PAGES_BYTES = 16 * 1_048_576;
 const NEWEST: Seq = Number.MAX_SAFE_INTEGER;
@@ -66,7 +70,7 @@ export class Reads {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #newestPages: NewestPages;
-  readonly #inTurn = queue(PAGES_AT_ONCE, MAX_WAITING);
+  readonly #inTurn = queue(PAGES_AT_ONCE, MAX_WAITING, MAX_WAIT_MS);
 
   constructor(deps: Deps) {
     this.#clock = deps.clock;
@@ -74,6 +78,11 @@ export class Reads {
     this.#store = deps.store;
     this.#tail = deps.tail;
     this.#log = deps.log;
+  }
+
+  /** Of the log as these answers show it. */
+  get epoch(): string {
+    return this.#tail.epoch;
   }
 
   /**
@@ -126,16 +135,15 @@ export class Reads {
   async sync(query: SyncQuery, { stale }: Freshness, use: (result: SyncResult) => void): Promise<void> {
     const remembered = stale ? null : this.#remembered(query);
     if (remembered !== null) return use(remembered);
-    await this.#whilePinned(async (pin) => {
-      const { conversation, after, limit } = query;
-      const conv = conversation.id;
-      const page = await this.#store.sync(conv, after, limit, STORED_PAGE_BYTES);
-      await this.#coverStored(conversation, page.upTo);
-      const bases = await this.#touchedSince(conv, page.upTo);
-      pin.check();
-      // From here on nothing waits: the head, the states and what is pushed next belong to one moment.
-      use(joinSync(query, page, this.#tail.newer(conv, page.upTo), bases));
-    });
+    const { conversation, after, limit } = query;
+    const ask = () => this.#store.sync(conversation.id, after, limit, STORED_PAGE_BYTES);
+    await this.#askCovered(conversation, ask, (page, pin) =>
+      this.#withTouched(conversation, page.upTo, (newer, bases) => {
+        pin.check();
+        // Nothing waits here: the head, the states and what is pushed next belong to one moment.
+        use(joinSync(query, page, newer, bases));
+      }),
+    );
   }
 
   #remembered(query: SyncQuery): SyncResult | null {
@@ -161,20 +169,14 @@ export class Reads {
     limit: number,
     use: (changes: readonly Replay[] | null) => void,
   ): Promise<void> {
-    return this.#whilePinned(async (pin) => {
-      const { changes, upTo } = await this.#store.changes(conversation.id, after, limit + 1, MAX_REPLAY_BYTES);
-      await this.#coverStored(conversation, upTo);
+    const ask = () => this.#store.changes(conversation.id, after, limit + 1, MAX_REPLAY_BYTES);
+    return this.#askCovered(conversation, ask, ({ changes, upTo }, pin) => {
       pin.check();
       const newer = this.#tail.after(conversation.id, Math.max(upTo, after)) ?? [];
       const isCut = (changes.at(-1)?.seq ?? after) < upTo;
       const tooMany = isCut || changes.length + newer.length > limit;
       use(tooMany ? null : [...eraseDeleted(changes, newer), ...newer]);
     });
-  }
-
-  /** Another node may have stored what this one has yet to read: what is pushed next would not follow on the answer. */
-  async #coverStored({ head }: Conversation, upTo: Seq): Promise<void> {
-    if (upTo > head.seq) await this.cover();
   }
 
   /** From memory where it has them; where this node may have missed something, the store may know better. */
@@ -237,8 +239,7 @@ export class Reads {
     ask: () => Promise<Page & { readonly upTo: Seq }>,
     join: (page: Page, fresh: readonly MessageState[], upTo: Seq) => Page,
   ): Promise<Page> {
-    return this.#whilePinned(async (pin) => {
-      const page = await ask();
+    return this.#askStore(ask, (page, pin) => {
       pin.check();
       const newer = this.#tail.newer(conv, page.upTo);
       const upTo = newer.at(-1)?.seq ?? page.upTo;
@@ -248,30 +249,78 @@ export class Reads {
     });
   }
 
-  /** Does what asks the store for a page, in its turn; what the tail has beyond the store stays meanwhile. */
-  #whilePinned<Result>(read: (pin: Pin) => Promise<Result>): Promise<Result> {
-    return this.#inTurn(async () => {
-      const pin = this.#tail.pin();
-      try {
-        return await read(pin);
-      } finally {
-        pin.release();
-      }
-    });
+  /**
+   * As `#askStore`, of a page that this node has seen everything of: another one may have stored what this one has yet to read,
+   * and what is pushed next would not follow on the answer. While it waits for the log it holds neither page nor place.
+   * @throws ChatError `unavailable` where the log does not come as far
+   */
+  async #askCovered<Asked extends { readonly upTo: Seq }>(
+    conversation: Conversation,
+    ask: () => Promise<Asked>,
+    use: (page: Asked, pin: Pin) => void | Promise<void>,
+  ): Promise<void> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const isUsed = await this.#askStore(ask, async (page, pin) => {
+        if (page.upTo > conversation.head.seq) return false;
+        await use(page, pin);
+        return true;
+      });
+      if (isUsed) return;
+      await this.cover();
+    }
+    throw new ChatError('unavailable');
   }
 
-  /** States from store and tail of the messages that changes after `upTo` touch. Loops while the tail brings new ones. */
-  async #touchedSince(conv: ConvId, upTo: Seq): Promise<ReadonlyMap<Seq, MessageState | null>> {
-    const states = new Map<Seq, MessageState | null>();
+  /**
+   * Asks the store for a page, in its turn. What the tail has beyond the store when it is asked stays until the page is used.
+   * @throws ChatError `unavailable` where this node began again since: what the caller knows is of another view
+   */
+  async #askStore<Asked, Result>(
+    ask: () => Promise<Asked>,
+    use: (page: Asked, pin: Pin) => Result | Promise<Result>,
+  ): Promise<Result> {
+    const { began } = this.#tail;
+    const { pin, page } = await this.#inTurn(() => {
+      if (this.#tail.began !== began) throw new ChatError('unavailable');
+      return this.#pinned(ask);
+    });
+    try {
+      return await use(page, pin);
+    } finally {
+      pin.release();
+    }
+  }
+
+  async #pinned<Asked>(ask: () => Promise<Asked>): Promise<{ readonly pin: Pin; readonly page: Asked }> {
+    const pin = this.#tail.pin();
+    try {
+      return { pin, page: await ask() };
+    } catch (error) {
+      pin.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Gathers, from store and tail, the messages that the changes after `upTo` touch, as they were; goes on while the tail brings
+   * others.
+   * @param use is given the changes and the messages (null: a seq that is none) in the moment when none is missing
+   */
+  async #withTouched(
+    conversation: Conversation,
+    upTo: Seq,
+    use: (newer: readonly ChangeBody[], bases: ReadonlyMap<Seq, MessageState | null>) => void,
+  ): Promise<void> {
+    const conv = conversation.id;
+    const bases = new Map<Seq, MessageState | null>();
     for (;;) {
       const newer = this.#tail.newer(conv, upTo);
-      for (const change of newer) {
-        if (change.t === 'message' && !states.has(change.seq)) states.set(change.seq, sentState(change));
-      }
-      const missing = newer.flatMap(touchedBy).filter((seq) => !states.has(seq));
-      if (missing.length === 0) return states;
+      for (const state of sentIn(newer)) if (!bases.has(state.seq)) bases.set(state.seq, state);
+      const missing = newer.flatMap(touchedBy).filter((seq) => !bases.has(seq));
+      if (missing.length === 0) return use(newer, bases);
       const stored = await this.#store.messages(conv, [...new Set(missing)]);
-      for (const seq of missing) states.set(seq, stored.items.find((item) => item.seq === seq) ?? null);
+      if (stored.upTo > conversation.head.seq) await this.cover();
+      for (const seq of missing) bases.set(seq, stored.items.find((item) => item.seq === seq) ?? null);
     }
   }
 

@@ -4,7 +4,7 @@ import type { Change } from '../ports/log.ts';
 import type { SyncPage } from '../ports/store.ts';
 import { type ChangeBody, parseChange } from '../protocol/changes.ts';
 import type { Seq } from '../protocol/ids.ts';
-import { MAX_ANSWER_BYTES, MAX_SYNC_LIMIT } from '../protocol/limits.ts';
+import { MAX_ANSWER_BYTES } from '../protocol/limits.ts';
 import { type ItemState, type MessageState, memberStates, touchedBy } from '../protocol/states.ts';
 import { foldAll, sentIn } from './pages.ts';
 
@@ -44,14 +44,18 @@ export function joinSync(
   return { ...cut, head, more: cut.to < head };
 }
 
-/** As many changes, or bytes of them, as are worth looking through for an answer. */
+/** An answer by changes alone takes no turn: many are made at one moment, when many fell behind together. */
+const MOST_CHANGES = 128;
+const MOST_CHANGES_BYTES = 32_768;
+
+/** Whether what follows on the cursor is few enough changes to look through. */
 export function isShort({ conversation, after }: SyncQuery): boolean {
-  return conversation.head.seq - after <= MAX_SYNC_LIMIT;
+  return conversation.head.seq - after <= MOST_CHANGES;
 }
 
-/** The answer by all changes after the cursor; null where it takes more than them, or they are more than an answer. */
+/** The answer by all changes after the cursor; null where it takes more than them, or they are long. */
 export function syncOf(query: SyncQuery, changes: readonly Change[]): SyncResult | null {
-  if (changes.reduce((bytes, { wire }) => bytes + wire.length, 0) > MAX_ANSWER_BYTES) return null;
+  if (changes.reduce((bytes, { wire }) => bytes + wire.length, 0) > MOST_CHANGES_BYTES) return null;
   const newer = changes.map(({ wire }) => parseChange(wire));
   const bases = new Map(sentIn(newer).map((state) => [state.seq, state]));
   if (!newer.flatMap(touchedBy).every((seq) => bases.has(seq))) return null;

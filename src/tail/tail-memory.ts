@@ -48,13 +48,17 @@ export class TailMemory {
   readonly #seen: number[];
   readonly #pins = new Set<Position>();
   #began = 0;
+  #isInterrupted = false;
+  #epoch: string;
   #waiting: { position: Position; resolve: () => void; reject: (error: Error) => void }[] = [];
 
   /**
    * @param watermark what the store holds; the first change added follows it
    * @param keepBytes how much of what the store holds already is kept for resumes without a store query
+   * @param epoch of the log that is read
    */
-  constructor(watermark: Position, keepBytes: number) {
+  constructor(watermark: Position, keepBytes: number, epoch = '') {
+    this.#epoch = epoch;
     this.#watermark = watermark;
     this.#seen = [...watermark];
     this.#keepBytes = keepBytes;
@@ -71,6 +75,11 @@ export class TailMemory {
   /** How often this memory has begun again: what was read beside it at another count is of another view. */
   get began(): number {
     return this.#began;
+  }
+
+  /** Of the log as it is shown here: its own may be a newer one, until this memory has begun again. */
+  get epoch(): string {
+    return this.#epoch;
   }
 
   /** What the store holds, as far as this node knows. */
@@ -147,11 +156,19 @@ export class TailMemory {
     return new Promise((resolve, reject) => this.#waiting.push({ position, resolve, reject }));
   }
 
+  /** The log goes on without this memory: until it begins again it has reached nothing, whatever it has seen. */
+  interrupt(): void {
+    this.#isInterrupted = true;
+  }
+
   /**
    * Begins again, where the log went on without this memory: all it held is dropped, and what follows comes after the
    * store's watermark. Who waits for a position of before waits in vain, and who pinned it learns of it.
+   * @param epoch of the log that is read from now on
    */
-  restart(watermark: Position): void {
+  restart(watermark: Position, epoch = ''): void {
+    this.#isInterrupted = false;
+    this.#epoch = epoch;
     this.#runs.clear();
     this.#arrived = [];
     this.#dropped = 0;
@@ -167,6 +184,7 @@ export class TailMemory {
   }
 
   hasReached(position: Position): boolean {
+    if (this.#isInterrupted) return false;
     return position.every((offset, part) => (this.#seen[part] ?? 0) >= offset);
   }
 

@@ -104,6 +104,9 @@ t.test('who says hello while the node begins again is not shown what was loaded 
 /** What happens, in order, of a delivery whose log has lost its place once. */
 async function lostOnce(position: () => Promise<readonly number[]>) {
   const log = await openMemoryLog();
+  const epoch = { now: 'before' };
+  const state = log.state();
+  log.state = () => ({ ...state, epoch: epoch.now });
   await appendOne(log, creation(conv(1)));
   await appendOne(log, message(conv(1)));
   const tail = new TailMemory([0], 1_000_000);
@@ -117,6 +120,7 @@ async function lostOnce(position: () => Promise<readonly number[]>) {
       if (events.length === 0) {
         events.push('delivers');
         await lose.promise;
+        epoch.now = 'after';
         throw new PositionLost();
       }
       for await (const changes of reading) for (const { offset } of changes) events.push(`${offset}`);
@@ -128,7 +132,7 @@ async function lostOnce(position: () => Promise<readonly number[]>) {
     },
   });
   await delivery.begin();
-  return { delivery, events, lose, running: delivery.run() };
+  return { delivery, events, lose, tail, log, epoch, running: delivery.run() };
 }
 
 t.test('a node that lost its place begins again in one turn, at the store’s watermark', async (t) => {
@@ -155,4 +159,29 @@ t.test('a node can stop while it waits for where the store is', async (t) => {
   await delivery.stop();
   await running;
   t.same(events, ['delivers'], 'nobody was sent away');
+});
+
+t.test('until it begins again, a node is not sure of what it shows, and tells the epoch of that', async (t) => {
+  const positions = [[0]];
+  const isStored = Promise.withResolvers<void>();
+  const { delivery, events, lose, running, tail, log } = await lostOnce(async () => {
+    const position = positions.shift();
+    if (position !== undefined) return position;
+    await isStored.promise;
+    return [0];
+  });
+  const { messages, conversations } = memoryStore();
+  const directory = new Directory(conversations, tail, 100, () => false);
+  const reads = new Reads({ store: messages, tail, log, clock: systemClock(), directory });
+  t.ok(tail.hasReached([0]));
+  lose.resolve();
+  await eventually(() => log.state().epoch === 'after');
+  t.notOk(tail.hasReached([0]));
+  t.equal(reads.epoch, 'before');
+  isStored.resolve();
+  await eventually(() => events.includes('2'));
+  t.ok(tail.hasReached([0]));
+  t.equal(reads.epoch, 'after');
+  await delivery.stop();
+  await running;
 });

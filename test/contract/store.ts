@@ -247,6 +247,21 @@ export function storeContract(t: Test, open: (t: Test) => Promise<StoreUnderTest
     );
   }
 
+  t.test('law 6: one who was added after so many that they fill a page is in the next one', async (t) => {
+    const writer = new Writer();
+    const people = Array.from({ length: 5 }, (_, index) => ({ user: user(`u${index}`), role: 'member' }));
+    writer.create(c1, { kind: 'group', members: people });
+    writer.write(c1, 'member', user('u0'), { user: user('late'), what: 'add' });
+    const messages = await filled(t, writer.changes);
+    for (const limit of [1, 3, 5]) {
+      const items = await pulled(messages, c1, 0, limit);
+      t.ok(
+        items.some((item) => item.is === 'member' && item.user === user('late')),
+        `pages of ${limit}`,
+      );
+    }
+  });
+
   t.test('law 11: a page of one byte is a page of one item, of very many bytes one of all', async (t) => {
     const changes = randomChanges(63, 120, 1);
     const id = changes[0]?.conv as ConvId;

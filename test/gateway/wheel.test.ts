@@ -1,4 +1,6 @@
 // The wheel that all connections share: a ping every heartbeat, and the end of who is silent for two of them.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import t from 'tap';
 import type { Connection } from '../../src/gateway/connection.ts';
 import { Wheel } from '../../src/gateway/wheel.ts';
@@ -105,6 +107,55 @@ t.test('who reads slowly and has no ping to answer stays as long as it reads', a
   clock.advance(10 * HEARTBEAT_MS);
   const silentMs = (reader.closedAt ?? Number.NaN) - fullAt - readsForMs;
   t.ok(silentMs >= HEARTBEAT_MS && silentMs <= 3 * HEARTBEAT_MS, `let go ${silentMs} ms after it has read`);
+});
+
+t.test('who has read everything whenever it is looked at, but never when a ping is due, stays', async (t) => {
+  const clock = fakeClock();
+  const reader = enter(new Wheel(clock), clock, 0);
+  const { socket } = reader;
+  for (let heartbeat = 0; heartbeat < 10; heartbeat++) {
+    clock.advance(HEARTBEAT_MS - SECOND);
+    Object.assign(socket, { bytesWritten: socket.bytesWritten + 1_000, writableLength: 1_000 });
+    clock.advance(SECOND);
+    socket.writableLength = 0;
+  }
+  t.equal(reader.closedAt, null);
+  t.same(reader.pingedAt, []);
+});
+
+t.test('a real socket: one write that the other side takes minutes to read', async (t) => {
+  const clock = fakeClock();
+  const wheel = new Wheel(clock);
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const peer = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [accepted] = (await once(server, 'connection')) as [Socket];
+  t.teardown(() => {
+    accepted.destroy();
+    peer.destroy();
+    server.close();
+  });
+  peer.pause();
+  const reader = enter(wheel, clock, 0);
+  Object.assign(reader, { socket: accepted });
+  wheel.restart(reader as unknown as Connection);
+  let isWritten = false;
+  accepted.write(Buffer.alloc(64 * 1_048_576), () => {
+    isWritten = true;
+  });
+  const queued = () => (accepted as unknown as { _handle: { writeQueueSize: number } })._handle.writeQueueSize;
+  for (let heartbeat = 0; heartbeat < 6; heartbeat++) {
+    const before = queued();
+    while (queued() === before) {
+      peer.read();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    clock.advance(HEARTBEAT_MS);
+  }
+  t.notOk(isWritten);
+  t.equal(reader.closedAt, null);
+  clock.advance(4 * HEARTBEAT_MS);
+  t.not(reader.closedAt, null, 'until it reads no more');
 });
 
 t.test('who is gone is let go of, though the system takes what is written until its buffers are full', async (t) => {

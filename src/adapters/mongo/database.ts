@@ -17,8 +17,8 @@ import { createIndexes } from './indexes.ts';
 
 /** Of the documents. */
 export const VERSION = 1;
-/** Of the wire protocol: MongoDB 5.0, the first that reads snapshots outside of transactions. */
-const MIN_WIRE_VERSION = 13;
+/** Of the wire protocol: MongoDB 6.0. Before 5.3 no `$setWindowFields` reads a snapshot (release notes of 5.3). */
+const MIN_WIRE_VERSION = 17;
 /** How long a write waits for a majority before its outcome counts as unknown. */
 const MAJORITY_TIMEOUT_MS: Millis = 5_000;
 const DEFAULT_NAME = 'chatterbox';
@@ -140,7 +140,7 @@ function parsed(url: string): Database {
 
 async function checkServer({ db }: Database): Promise<void> {
   const hello = await db.command({ hello: 1 });
-  if (hello.maxWireVersion < MIN_WIRE_VERSION) throw new StartError('store_unusable: MongoDB must be 5.0 or newer');
+  if (hello.maxWireVersion < MIN_WIRE_VERSION) throw new StartError('store_unusable: MongoDB must be 6.0 or newer');
   const isReplicated = hello.setName !== undefined || hello.msg === 'isdbgrid';
   if (!isReplicated)
     throw new StartError('store_unusable: MongoDB must be a replica set; it may be one of a single server');

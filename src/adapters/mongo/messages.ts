@@ -139,9 +139,12 @@ function historyPage(rows: readonly Row[], range: HistoryRange, limit: number, m
   return { items: kept.map(messageOf), more, upTo: upToOf(rows) };
 }
 
+/** Where members fill the page, those of later revs were not asked for. */
 function syncPage(rows: readonly Row[], limit: number, maxBytes?: number): SyncPage {
   const upTo = upToOf(rows);
-  const { kept, more } = takePage(inOrder(rows), limit, maxBytes);
+  const page = takePage(inOrder(rows), limit, maxBytes);
+  const { kept } = page;
+  const more = page.more || rows.filter((row) => 'member' in row).length > limit;
   return { items: kept.map(itemOf), to: more ? (kept.at(-1)?.place ?? upTo) : upTo, upTo };
 }
 

@@ -206,7 +206,7 @@ export const SETTINGS = {
     name: 'CHAT_MONGO_URL',
     kind: MONGO,
     default: 'mongodb://127.0.0.1:27017/chatterbox',
-    meaning: 'The MongoDB replica set that holds the store, and its database.',
+    meaning: 'The replica set of MongoDB 6.0 or newer that holds the store, and its database.',
     secret: true,
     only: 'cluster',
   },

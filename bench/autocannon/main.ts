@@ -9,7 +9,7 @@ import { attackHttp, type HttpAnswer } from '../load/http.ts';
 import { checkGenerator } from '../load/self-check.ts';
 import { Deployment, type Group, type Person } from './people.ts';
 
-const HELP = `node bench/autocannon/main.ts --url URL [options]
+const HELP = `npx chatterbox-attack --url URL [options]
 
   --url URL          http://, https://, ws:// or wss:// of the deployment, e.g. http://localhost:3000
   --users N          accounts, registered for this (10)

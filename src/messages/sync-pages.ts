@@ -87,9 +87,14 @@ function identity(item: ItemState): string {
   return item.is === 'member' ? `member ${item.user}` : 'conv';
 }
 
+/** Of one rev the conversation first, then its members: the same from wherever they come. */
+function byRev(one: ItemState, other: ItemState): number {
+  return one.rev - other.rev || (identity(one) < identity(other) ? -1 : 1);
+}
+
 /** A page of states by rev; the items of one rev stay together, past `limit` and past the byte limit. */
 function cutByRev(items: ItemState[], limit: number, to: Seq): { items: readonly ItemState[]; to: Seq } {
-  items.sort((one, other) => one.rev - other.rev);
+  items.sort(byRev);
   let bytes = 0;
   for (let index = 0; index < items.length; index++) {
     const item = items[index] as ItemState;

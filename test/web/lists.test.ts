@@ -73,6 +73,10 @@ t.test('a long history is paged both ways, a part of it is held, and nothing jum
     return Number(text.split(' ')[1]) > before;
   }, last);
   t.pass('newer pages come below');
+  const belowPx = await page
+    .locator('.scroll')
+    .evaluate((scrolled) => scrolled.scrollHeight - scrolled.scrollTop - scrolled.clientHeight);
+  t.ok(belowPx > 500, `and leave one where one is, ${belowPx} px above the end of what is held`);
 
   await page.getByRole('button', { name: /Newest|new message/ }).click();
   await message(page, `message ${HISTORY}`).waitFor();

@@ -31,7 +31,7 @@ interface MessagesProps {
 export function Messages({ conversation, editing, onEdit, onEdited, onReply }: MessagesProps) {
   const { me } = useAccount();
   const box = useRef<HTMLDivElement>(null);
-  const keeper = useMemo(() => new ScrollKeeper(), []);
+  const keeper = useMemo(() => new ScrollKeeper(() => !conversation.hasNewer), [conversation]);
   const pages = usePages(conversation, keeper);
   const [isFar, setFar] = useState(false);
   const [readBefore, clearDivider] = useDivider(conversation);

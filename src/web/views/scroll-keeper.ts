@@ -16,6 +16,12 @@ export class ScrollKeeper {
   #box: HTMLElement | null = null;
   #anchor: Anchor | null = null;
   readonly #observer = new ResizeObserver(() => this.keep());
+  readonly #holdsEnd: () => boolean;
+
+  /** @param holdsEnd whether the last row is the last there is: only there one stays at the end */
+  constructor(holdsEnd: () => boolean) {
+    this.#holdsEnd = holdsEnd;
+  }
 
   attach(box: HTMLElement): () => void {
     this.#box = box;
@@ -28,7 +34,7 @@ export class ScrollKeeper {
   remember(): void {
     const box = this.#box;
     if (box === null) return;
-    this.isAtEnd = this.toEndPx() < NEAR_PX;
+    this.isAtEnd = this.#holdsEnd() && this.toEndPx() < NEAR_PX;
     const row = this.rows().find((one) => one.offsetTop + one.offsetHeight > box.scrollTop);
     this.#anchor = row === undefined ? null : { key: row.dataset.key ?? '', top: row.offsetTop - box.scrollTop };
   }

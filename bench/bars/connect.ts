@@ -87,4 +87,4 @@ function rowsOf(
   ];
 }
 
-export const p15: Bar = { id: 'P15', title: 'a connection until it is ready', fullSeconds: 220, run };
+export const p15: Bar = { id: 'P15', title: 'a connection until it is ready', fullSeconds: 300, run };

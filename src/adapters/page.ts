@@ -10,6 +10,14 @@ export interface PageItem {
 /** What an item counts beside its text: those without one count, too. */
 const ITEM_BYTES = 1;
 
+/** Up to where a page tells everything: to its last item, or to the head where nothing follows. */
+export function pageEnd(
+  { kept, more }: { readonly kept: readonly PageItem[]; readonly more: boolean },
+  head: number,
+): number {
+  return more ? (kept.at(-1)?.place ?? head) : head;
+}
+
 /** @returns the items of the page (one at least, where there are any), and whether others follow */
 export function takePage<Item extends PageItem>(
   items: Iterable<Item>,

@@ -49,16 +49,14 @@ export class TailMemory {
   readonly #pins = new Set<Position>();
   #began = 0;
   #isInterrupted = false;
-  #epoch: string;
+  #epoch = '';
   #waiting: { position: Position; resolve: () => void; reject: (error: Error) => void }[] = [];
 
   /**
    * @param watermark what the store holds; the first change added follows it
    * @param keepBytes how much of what the store holds already is kept for resumes without a store query
-   * @param epoch of the log that is read
    */
-  constructor(watermark: Position, keepBytes: number, epoch = '') {
-    this.#epoch = epoch;
+  constructor(watermark: Position, keepBytes: number) {
     this.#watermark = watermark;
     this.#seen = [...watermark];
     this.#keepBytes = keepBytes;

@@ -3,7 +3,7 @@
 import type { MessageStore } from '../../ports/store.ts';
 import type { ConvId, Seq } from '../../protocol/ids.ts';
 import type { ItemState, MessageState } from '../../protocol/states.ts';
-import { takePage } from '../page.ts';
+import { pageEnd, takePage } from '../page.ts';
 import type { ConvView, Views } from './views.ts';
 
 export function memoryMessages(views: Views): MessageStore {
@@ -41,9 +41,9 @@ export function memoryMessages(views: Views): MessageStore {
         state.rev > after ? rowOf(state.rev, state) : [],
       );
       rows.sort((one, other) => one.place - other.place);
-      const { kept, more } = takePage(rows, limit, maxBytes);
+      const page = takePage(rows, limit, maxBytes);
       const upTo = views.upTo(conv);
-      return { items: kept.map(({ state }) => state), to: more ? (kept.at(-1)?.place ?? upTo) : upTo, upTo };
+      return { items: page.kept.map(({ state }) => state), to: pageEnd(page, upTo), upTo };
     },
 
     async messages(conv, seqs) {

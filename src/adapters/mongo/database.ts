@@ -17,7 +17,7 @@ import { createIndexes } from './indexes.ts';
 
 /** Of the documents. */
 export const VERSION = 1;
-/** Of the wire protocol: MongoDB 6.0. Before 5.3 no `$setWindowFields` reads a snapshot (release notes of 5.3). */
+/** Of the wire protocol: MongoDB 6.0. Before 5.3 no `$setWindowFields` reads a snapshot. */
 const MIN_WIRE_VERSION = 17;
 /** How long a write waits for a majority before its outcome counts as unknown. */
 const MAJORITY_TIMEOUT_MS: Millis = 5_000;

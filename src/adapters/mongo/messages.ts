@@ -6,7 +6,7 @@ import type { HistoryPage, HistoryRange, MessageStore, SyncPage } from '../../po
 import { countsAsMessage, type parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Seq } from '../../protocol/ids.ts';
 import { type ItemState, type MessageState, messageState } from '../../protocol/states.ts';
-import { takePage } from '../page.ts';
+import { pageEnd, takePage } from '../page.ts';
 import { shared } from '../waves.ts';
 import type { Database } from './database.ts';
 import type { ChangeDoc, MemberDoc, PartDoc } from './documents.ts';
@@ -145,7 +145,7 @@ function syncPage(rows: readonly Row[], limit: number, maxBytes?: number): SyncP
   const page = takePage(inOrder(rows), limit, maxBytes);
   const { kept } = page;
   const more = page.more || rows.filter((row) => 'member' in row).length > limit;
-  return { items: kept.map(itemOf), to: more ? (kept.at(-1)?.place ?? upTo) : upTo, upTo };
+  return { items: kept.map(itemOf), to: pageEnd({ kept, more }, upTo), upTo };
 }
 
 function receiptOf({ _id: { seq }, type, n, at }: ChangeDoc): Receipt {

@@ -6,7 +6,7 @@ import type { HistoryRange, MessageStore, StoredChange } from '../../ports/store
 import type { parseChange } from '../../protocol/changes.ts';
 import type { ConvId, Key, Seq, UserId } from '../../protocol/ids.ts';
 import { type ItemState, type MessageState, messageState } from '../../protocol/states.ts';
-import { takePage } from '../page.ts';
+import { pageEnd, takePage } from '../page.ts';
 import { applyOperation } from './store-apply.ts';
 import { packChanges } from './store-changes.ts';
 import type { Call, CallOf } from './thread.ts';
@@ -99,9 +99,9 @@ export function messageOperations(db: DatabaseSync) {
 
   function readSync(conv: ConvId, cursor: Seq, limit: number, maxBytes: number | undefined) {
     const rows = sync.iterate(conv, cursor) as unknown as Iterable<TextRow>;
-    const { kept, more } = takePage(rows, limit, maxBytes);
+    const page = takePage(rows, limit, maxBytes);
     const head = upTo(conv);
-    return { texts: textsOf(kept), to: more ? (kept.at(-1)?.place ?? head) : head, upTo: head };
+    return { texts: textsOf(page.kept), to: pageEnd(page, head), upTo: head };
   }
 
   function readMessages(conv: ConvId, seqs: readonly Seq[]) {
